@@ -1,12 +1,45 @@
-// Package sqlite is the only room that knows the database driver: one writer
-// with group commit, a pool of readers, forward migrations.
+// Package sqlite is the only room that knows the database library: one writer
+// with group commit, a pool of readers, forward migrations, online copies.
+//
+// It is no query builder and knows no table. Rooms hand it functions:
+//
+//	Update(fn) ─▶ queue ─▶ writer: BEGIN IMMEDIATE
+//	                               fn, savepoint, fn, savepoint, fn …   what waits, at most 5 ms or 1 MiB of log
+//	                               COMMIT: one sync of the log
+//	                               hooks, then every caller is answered
+//	View(fn)   ─▶ a read-only connection of the pool, one short transaction
+//	checkpoint ─▶ a connection of its own, beside the writer
+//
+// What happens to an fn of a batch when something goes wrong:
+//
+//	| event                            | its caller gets     | the others of the batch          |
+//	|----------------------------------|---------------------|----------------------------------|
+//	| fn gives an error                | that error          | untouched: its savepoint is undone |
+//	| fn panics                        | *PanicError         | untouched                        |
+//	| caller's context ends, not begun | the context's error | untouched: fn is dropped         |
+//	| caller's context ends, begun     | the context's error | untouched: fn commits            |
+//	| transaction gone (disk full, …)  | its own outcome     | every fn runs again alone        |
+//	| COMMIT: disk full, constraint    | its own outcome     | every fn runs again alone        |
+//	| read, write or sync fails        | ErrFailed           | ErrFailed, and so does every later Update; Fatal is called |
+//
+// Invariants: no caller is told nil before its commit has been synced. After a
+// sync failed nobody is told nil again in this process, since the kernel may
+// have dropped the dirty pages: only a new start may look at what is there.
 package sqlite
 
 import (
 	"context"
-	"database/sql"
+	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"modernc.org/libc"
+	lib "modernc.org/sqlite/lib"
 )
 
 // Options of Open. The zero value of each field is useful.
@@ -16,37 +49,142 @@ type Options struct {
 	Log         *slog.Logger
 	Fatal       func(error) // called once when a sync or commit failed for good
 	Migrations  []fs.FS     // files NNNN_owner_what.sql, NNNN global
+	Snapshots   string      // folder for the copy made before a migration; "" is snapshots beside the file
 }
 
 // DB is one database file in WAL mode.
-type DB struct{}
+type DB struct {
+	path string
+	o    Options
+	w    *conn // the writer's
+
+	mu      sync.Mutex
+	queue   []*request // under mu
+	idle    bool       // under mu: the writer sleeps
+	stopped error      // under mu: why no more requests are taken
+	wake    chan struct{}
+
+	// the writer's own
+	taken  []*request
+	at     int
+	joined []*request
+	asked  int // pages of the log when the checkpointer was last woken
+
+	failed   atomic.Pointer[error] // set once
+	requests sync.Pool
+	written  chan struct{} // closed when the writer has ended
+	readers  pool
+	check    checkpointer
+	gap      atomic.Bool // the checkpointer wants the log restarted
+	stats    counters
+}
 
 // Open opens or makes the file, applies what migrations are missing (a newer
 // schema is refused with ErrNewerSchema), and starts the writer.
-func Open(ctx context.Context, path string, o Options) (*DB, error) { panic("border") }
+func Open(ctx context.Context, path string, o Options) (*DB, error) {
+	if o.Synchronous == "" {
+		o.Synchronous = "FULL"
+	}
+	if o.Readers == 0 {
+		o.Readers = 4
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Snapshots == "" {
+		o.Snapshots = filepath.Join(filepath.Dir(path), "snapshots")
+	}
+	db := &DB{path: path, o: o, wake: make(chan struct{}, 1), written: make(chan struct{})}
+	db.requests.New = func() any { return &request{done: make(chan error, 1)} }
+	lockByDescription()
+	var err error
+	if db.w, err = db.connect(lib.SQLITE_OPEN_READWRITE | lib.SQLITE_OPEN_CREATE); err != nil {
+		return nil, err
+	}
+	if err := db.prepareFile(ctx); err != nil {
+		db.w.close()
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	hookLog(db.w)
+	db.readers.open(o.Readers, func() (*conn, error) { return db.connect(lib.SQLITE_OPEN_READONLY) })
+	db.check.start(db)
+	go db.write()
+	return db, nil
+}
 
-// Update hands fn to the single writer and returns when the commit that holds
-// it is on stable storage. fn runs in a savepoint, has no effect outside tx,
-// does no I/O and may run twice. A cancelled ctx ends only the waiting.
-func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error { panic("border") }
+// lockByDescription asks for open-file-description locks: closing any other
+// descriptor of the file would drop the process's POSIX locks.
+func lockByDescription() {
+	tls := libc.NewTLS()
+	defer tls.Close()
+	lib.Xmodernc_ofd_locking(tls, 1)
+}
 
-// View runs fn in a short read transaction on a pooled connection.
-func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error { panic("border") }
+// connect opens a connection with the settings that every one needs.
+func (db *DB) connect(flags int32) (*conn, error) {
+	c, err := open(db.path, "", flags)
+	if err != nil {
+		return nil, err
+	}
+	set := "PRAGMA cache_size=-1024;"
+	if flags&lib.SQLITE_OPEN_READWRITE != 0 {
+		// auto_vacuum binds only while the file is empty. Sub-journals of
+		// savepoints stay in memory.
+		set = "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=" + db.o.Synchronous + ";" +
+			"PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=1; PRAGMA secure_delete=FAST; PRAGMA temp_store=MEMORY;" +
+			"PRAGMA cache_size=-4096; PRAGMA journal_size_limit=" + fmt.Sprint(logKeep) + ";"
+	}
+	if err := c.timeout(10_000); err == nil {
+		err = c.script(set)
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
 
-// Close checkpoints and closes.
-func (db *DB) Close() error { panic("border") }
+// prepareFile migrates and makes the names of the file and its log durable.
+func (db *DB) prepareFile(ctx context.Context) error {
+	if err := db.migrate(ctx); err != nil {
+		return err
+	}
+	// A first write makes the log, so that its name is synced here and no
+	// commit has to do it.
+	return syncFolder(filepath.Dir(db.path))
+}
 
-// Tx is a transaction. Statements are prepared once per connection and kept.
-type Tx struct{}
+func syncFolder(name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
 
-func (tx *Tx) Exec(query string, args ...any) (sql.Result, error) { panic("border") }
-func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) { panic("border") }
-func (tx *Tx) QueryRow(query string, args ...any) *sql.Row        { panic("border") }
-
-// Insert executes and returns the new row's id.
-func (tx *Tx) Insert(query string, args ...any) (int64, error) { panic("border") }
-
-// AfterCommit registers fn to run once after the commit and before the caller
-// of Update is answered (the change feed). Dropped when this fn's savepoint is
-// rolled back.
-func (tx *Tx) AfterCommit(fn func()) { panic("border") }
+// Close waits for what was handed in, checkpoints and closes.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	if errors.Is(db.stopped, ErrClosed) {
+		db.mu.Unlock()
+		return nil
+	}
+	db.stopped = ErrClosed
+	idle := db.idle
+	db.idle = false
+	db.mu.Unlock()
+	if idle {
+		db.wake <- struct{}{}
+	}
+	<-db.written
+	db.check.stop()
+	db.readers.close()
+	var err error
+	if db.failure() == nil {
+		_, _, err = db.w.checkpoint(lib.SQLITE_CHECKPOINT_TRUNCATE)
+		if errors.Is(err, ErrBusy) { // another process reads: its close will do it
+			err = nil
+		}
+	}
+	return errors.Join(err, db.w.close())
+}
