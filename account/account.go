@@ -1,13 +1,39 @@
 // Package account is who: domains, accounts, addresses, aliases, credentials,
-// app passwords, settings, login throttle.
+// app passwords, settings, login throttle. It is not mail: mailboxes and quota
+// belong to mailbox, and what a session may do with a proven account belongs to
+// the doors.
+//
+// Data passes in two ways. Whatever the wire asks (Resolve, LocalDomain,
+// MaySend) is answered from a directory in memory, which every committed change
+// makes stale and the next question renews: RCPT does not touch the database.
+// Changes are methods that take a *sqlite.Tx first, so that the caller can put
+// them into a bigger commit (a new account and its mailboxes); nothing slow
+// happens inside them, hashes are made before.
+//
+// Invariants:
+//
+//   - an address leads somewhere in exactly one way: it is an account's own, an
+//     alias, one of the operator's (postmaster, abuse, reports), or caught by the
+//     domain's catch-all, and is looked for in this order;
+//   - local parts are compared without case and after Unicode normalisation;
+//   - a password is kept as argon2id only, an app password as SHA-256 and SCRAM
+//     keys (RFC 5802, 7677); neither is ever logged;
+//   - no number of failed logins from elsewhere locks a living owner out.
 package account
 
 import (
 	"context"
+	"embed"
 	"errors"
-	"net/netip"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"mailstead/internal/sqlite"
 	"mailstead/message"
 )
 
@@ -33,6 +59,38 @@ const (
 	Everything = IMAP | SMTP | POP | Sieve | Web
 )
 
+var scopeNames = []struct {
+	scope Scope
+	name  string
+}{{IMAP, "imap"}, {SMTP, "smtp"}, {POP, "pop"}, {Sieve, "sieve"}, {Web, "web"}}
+
+// String lists the doors: "imap,smtp".
+func (s Scope) String() string {
+	var names []string
+	for _, n := range scopeNames {
+		if s&n.scope != 0 {
+			names = append(names, n.name)
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+// ParseScope reads what String writes. Errors: ErrInvalid.
+func ParseScope(text string) (Scope, error) {
+	var s Scope
+next:
+	for _, word := range strings.Split(text, ",") {
+		for _, n := range scopeNames {
+			if strings.EqualFold(strings.TrimSpace(word), n.name) {
+				s |= n.scope
+				continue next
+			}
+		}
+		return 0, fmt.Errorf("%w: scope %q is none of imap, smtp, pop, sieve", ErrInvalid, word)
+	}
+	return s, nil
+}
+
 // Account is a person's row.
 type Account struct {
 	ID       int64
@@ -44,56 +102,123 @@ type Account struct {
 	Deleted  time.Time // zero, or when deletion was asked for; 30 days' grace
 }
 
+// Live tells whether the account may log in and receive mail.
+func (a Account) Live() bool { return !a.Disabled && a.Deleted.IsZero() }
+
+// Options of Open.
+type Options struct {
+	Log *slog.Logger // nil discards
+}
+
 // Store is the table of who.
-type Store struct{}
+type Store struct {
+	db     *sqlite.DB
+	log    *slog.Logger
+	secret []byte // keys the salts that unknown users get
 
-// Target is one local account that an address leads to.
-type Target struct {
-	Account int64
-	Address message.Address // the address as it was reached, without detail
-	Detail  string          // of plus-addressing
+	generation atomic.Uint64 // counts committed changes
+	directory  atomic.Pointer[directory]
+	loading    sync.Mutex // held while the directory is renewed
+
+	hasher   *hasher
+	throttle *throttle
+	proven   *proven
+	uses     uses
 }
 
-// Resolve finds the local accounts behind an address: its own, plus-addressed,
-// an alias's several, catch-all. Cached in memory, renewed by every change.
-// Errors: ErrNotLocal, ErrUnknown, ErrDisabled.
-func (s *Store) Resolve(ctx context.Context, a message.Address) ([]Target, error) { panic("border") }
+//go:embed schema/*.sql
+var schema embed.FS
 
-// LocalDomain tells whether the domain is ours.
-func (s *Store) LocalDomain(ctx context.Context, d message.Domain) (bool, error) { panic("border") }
-
-// Login is what a door knows of an attempt.
-type Login struct {
-	Name   string // as the client gave it
-	Scope  Scope
-	Remote netip.Addr
+// Schema holds the migrations of this room.
+func Schema() fs.FS {
+	sub, err := fs.Sub(schema, "schema")
+	if err != nil {
+		panic(err) // the folder is part of the binary
+	}
+	return sub
 }
 
-// CheckPassword tries the person's own password and app passwords.
-// Errors: ErrBadCredentials, ErrThrottled, ErrDisabled.
-func (s *Store) CheckPassword(ctx context.Context, l Login, password string) (Account, error) {
-	panic("border")
+// Open makes the store over a database that has this room's tables.
+func Open(ctx context.Context, db *sqlite.DB, o Options) (*Store, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{
+		db:       db,
+		log:      o.Log,
+		hasher:   newHasher(),
+		throttle: newThrottle(),
+		proven:   newProven(),
+	}
+	secret, err := s.loadSecret(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("open accounts: %w", err)
+	}
+	s.secret = secret
+	if _, err := s.dir(ctx); err != nil {
+		return nil, fmt.Errorf("open accounts: %w", err)
+	}
+	return s, nil
 }
 
-// SCRAM starts a SCRAM-SHA-256 exchange (RFC 5802, 7677). binding is the
-// channel binding type and data for -PLUS, nil without TLS.
-func (s *Store) SCRAM(ctx context.Context, l Login, bindings map[string][]byte) *SCRAM {
-	panic("border")
+// Close writes what was kept back: the times of last use.
+func (s *Store) Close(ctx context.Context) error {
+	s.hasher.close()
+	return s.SaveLastUse(ctx)
 }
 
-// SCRAM is the server's side of one exchange. l.Name is filled by Next from the
-// client's first message. done is true when the account is proven; the last
-// challenge (server signature) must still be sent.
-type SCRAM struct{}
-
-func (x *SCRAM) Next(response []byte) (challenge []byte, done bool, err error) { panic("border") }
-func (x *SCRAM) Account() Account                                              { panic("border") }
-
-// MaySend tells whether the account may use this address as reverse-path and
-// author.
-func (s *Store) MaySend(ctx context.Context, account int64, a message.Address) (bool, error) {
-	panic("border")
+// Account loads one by id; ErrUnknown. Deleted ones are found until they are
+// removed.
+func (s *Store) Account(ctx context.Context, id int64) (Account, error) {
+	d, err := s.dir(ctx)
+	if err != nil {
+		return Account{}, err
+	}
+	a, ok := d.accounts[id]
+	if !ok {
+		return Account{}, fmt.Errorf("account %d: %w", id, ErrUnknown)
+	}
+	return *a, nil
 }
 
-// Account loads one by id; ErrUnknown.
-func (s *Store) Account(ctx context.Context, id int64) (Account, error) { panic("border") }
+// Find loads the account that owns the address; ErrUnknown.
+func (s *Store) Find(ctx context.Context, a message.Address) (Account, error) {
+	d, err := s.dir(ctx)
+	if err != nil {
+		return Account{}, err
+	}
+	if e := d.addresses[keyOf(a)]; e != nil && e.owner != 0 {
+		return *d.accounts[e.owner], nil
+	}
+	return Account{}, fmt.Errorf("%s: %w", a.Unicode(), ErrUnknown)
+}
+
+// Accounts lists all, by primary address.
+func (s *Store) Accounts(ctx context.Context) ([]Account, error) {
+	d, err := s.dir(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return d.list(), nil
+}
+
+// Addresses lists the account's own addresses, the primary one first.
+func (s *Store) Addresses(ctx context.Context, id int64) ([]message.Address, error) {
+	d, err := s.dir(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if d.accounts[id] == nil {
+		return nil, fmt.Errorf("account %d: %w", id, ErrUnknown)
+	}
+	return d.owned[id], nil
+}
+
+// changed makes the directory stale, and forgets what was proven for these
+// accounts, once tx is committed.
+func (s *Store) changed(tx *sqlite.Tx, accounts ...int64) {
+	tx.AfterCommit(func() {
+		s.generation.Add(1)
+		s.proven.forget(accounts...)
+	})
+}
