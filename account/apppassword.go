@@ -116,7 +116,7 @@ func (s *Store) AppPasswords(ctx context.Context, account int64) ([]AppPassword,
 	var all []AppPassword
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
 		all = nil
-		return each(tx, func(rows *sql.Rows) error {
+		return each(tx, func(rows *sqlite.Rows) error {
 			p := AppPassword{Account: account}
 			var created int64
 			var used sql.NullInt64

@@ -98,7 +98,7 @@ func (d *directory) load(tx *sqlite.Tx) error {
 }
 
 func (d *directory) loadAccounts(tx *sqlite.Tx) error {
-	return each(tx, func(rows *sql.Rows) error {
+	return each(tx, func(rows *sqlite.Rows) error {
 		a := new(Account)
 		var created int64
 		var deleted sql.NullInt64
@@ -118,7 +118,7 @@ func (d *directory) loadAccounts(tx *sqlite.Tx) error {
 }
 
 func (d *directory) loadDomains(tx *sqlite.Tx) error {
-	return each(tx, func(rows *sql.Rows) error {
+	return each(tx, func(rows *sqlite.Rows) error {
 		m := new(Domain)
 		var catchAll sql.NullInt64
 		var created int64
@@ -132,7 +132,7 @@ func (d *directory) loadDomains(tx *sqlite.Tx) error {
 }
 
 func (d *directory) loadAddresses(tx *sqlite.Tx) error {
-	return each(tx, func(rows *sql.Rows) error {
+	return each(tx, func(rows *sqlite.Rows) error {
 		e := new(entry)
 		var local string
 		var owner sql.NullInt64
@@ -155,7 +155,7 @@ func (d *directory) loadAddresses(tx *sqlite.Tx) error {
 }
 
 func (d *directory) loadAliases(tx *sqlite.Tx) error {
-	return each(tx, func(rows *sql.Rows) error {
+	return each(tx, func(rows *sqlite.Rows) error {
 		var k key
 		var account int64
 		if err := rows.Scan(&k.local, &k.domain, &account); err != nil {
@@ -219,7 +219,7 @@ func compareAddresses(a, b message.Address) int {
 }
 
 // each runs fn on every row.
-func each(tx *sqlite.Tx, fn func(*sql.Rows) error, query string, args ...any) error {
+func each(tx *sqlite.Tx, fn func(*sqlite.Rows) error, query string, args ...any) error {
 	rows, err := tx.Query(query, args...)
 	if err != nil {
 		return err

@@ -224,7 +224,7 @@ func (s *Store) credentials(ctx context.Context, account int64) (credentials, er
 		if err != nil {
 			return err
 		}
-		return each(tx, func(rows *sql.Rows) error {
+		return each(tx, func(rows *sqlite.Rows) error {
 			var p appCredential
 			if err := rows.Scan(&p.id, &p.scope, &p.hash, &p.iterations, &p.keys.stored, &p.keys.server); err != nil {
 				return err
