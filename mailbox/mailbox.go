@@ -1,22 +1,91 @@
 // Package mailbox is the store of mail: emails, mailboxes, UIDs, flags,
-// mod-sequences, quota and the change feed (RFC 9051, 7162, 8474, 8514).
+// mod-sequences, quota and the change feed (RFC 9051, 7162, 8474, 8514, 9208).
+// It is neither a protocol nor a policy, and it does not keep the bytes of
+// messages: mailbox/blob does.
+//
+// Three tables say what there is: body (of mailbox/blob) holds bytes, email says
+// how one account has them, placement says where that email lies. A copy is a
+// second placement of the same email; a move is the placement under a new UID.
+// When an email's last placement goes, its row goes and its body loses a holder.
+//
+// A message comes in by Receive (read, hash, scan; nothing is kept) and Append
+// inside the transaction of whoever accepts it, or Deliver, which is both steps
+// of the latter. It goes out by Snapshot (UIDs and flags, shared by all
+// sessions), Emails (what FETCH needs without bytes) and Content (the bytes).
+//
+// What always holds:
+//   - UIDs and mod-sequences are allotted inside the one writer, so commit order
+//     is their order, and a reader that saw mod-sequence N has seen all up to N;
+//   - UIDVALIDITYs of an account only grow, and none is given twice;
+//   - counters change in the commit that changes what they count; Check compares;
+//   - the change feed speaks after the commit and before its caller is answered;
+//   - object ids are never given twice, not even after a restore.
 package mailbox
 
 import (
 	"context"
-	"io"
-	"time"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strconv"
 
 	"mailstead/internal/sqlite"
 	"mailstead/mailbox/blob"
-	"mailstead/message"
 )
+
+//go:embed schema/*.sql
+var schema embed.FS
+
+// Schema is the room's migrations.
+func Schema() fs.FS {
+	sub, err := fs.Sub(schema, "schema")
+	if err != nil {
+		panic(err)
+	}
+	return sub
+}
 
 // Separator divides the levels of a mailbox's name. Names are UTF-8 (NFC).
 const Separator = "/"
 
+// chunk is how many messages one commit of a longer operation changes, so that
+// the doors' commits come in between.
+const chunk = 1000
+
+// Options of New. The zero value is useful.
+type Options struct {
+	Log *slog.Logger
+	// CacheBytes bounds the memory of snapshots that no session holds; 0 means 12 MiB.
+	CacheBytes int
+}
+
 // Store is the mail of all accounts.
-type Store struct{}
+type Store struct {
+	db        *sqlite.DB
+	blobs     *blob.Store
+	log       *slog.Logger
+	feed      feed
+	snapshots cache
+	usage     usageTable
+}
+
+// New makes the store over an open database (with Schema among its migrations)
+// and the store of bodies.
+func New(db *sqlite.DB, blobs *blob.Store, o Options) *Store {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 12 << 20
+	}
+	s := &Store{db: db, blobs: blobs, log: o.Log}
+	s.snapshots.init(o.CacheBytes)
+	s.usage.init()
+	s.feed.init()
+	return s
+}
 
 // Mailbox is a mailbox's row. Counters are kept with every change.
 type Mailbox struct {
@@ -25,6 +94,7 @@ type Mailbox struct {
 	Name        string // "INBOX", "Archive/2026"
 	ObjectID    string // MAILBOXID, RFC 8474
 	Use         string // special use, RFC 6154: `\Sent`; "" for none
+	NoSelect    bool   // a name without mail, kept for its children; only Mailboxes shows it
 	Subscribed  bool
 	UIDValidity uint32
 	UIDNext     uint32
@@ -35,219 +105,105 @@ type Mailbox struct {
 	Size        int64 // bytes
 }
 
-// Mailboxes lists an account's mailboxes, INBOX first, then by name.
-func (s *Store) Mailboxes(ctx context.Context, account int64) ([]Mailbox, error) { panic("border") }
+// States of a mailbox's row.
+const (
+	stateReal     = 0
+	stateNoSelect = 1
+	stateDoomed   = 2 // deleted, still being emptied
+)
 
-// Subscriptions lists subscribed names, those of mailboxes that are gone too.
-func (s *Store) Subscriptions(ctx context.Context, account int64) ([]string, error) { panic("border") }
+const mailboxColumns = `SELECT m.id, m.account, m.name, m.special, m.state, m.uidvalidity, m.uidnext, m.modseq,
+	m.messages, m.unseen, m.deleted, m.size,
+	EXISTS (SELECT 1 FROM subscription s WHERE s.account = m.account AND s.name = m.name)
+	FROM mailbox m `
+
+func scanMailbox(row interface{ Scan(...any) error }) (m Mailbox, state int, err error) {
+	err = row.Scan(&m.ID, &m.Account, &m.Name, &m.Use, &state, &m.UIDValidity, &m.UIDNext, &m.ModSeq,
+		&m.Messages, &m.Unseen, &m.Deleted, &m.Size, &m.Subscribed)
+	if errors.Is(err, sqlite.ErrNoRows) {
+		return m, 0, ErrNotExist
+	}
+	m.ObjectID = "m" + strconv.FormatInt(m.ID, 10)
+	m.NoSelect = state == stateNoSelect
+	return m, state, err
+}
+
+// Mailboxes lists an account's mailboxes, INBOX first, then by name.
+func (s *Store) Mailboxes(ctx context.Context, account int64) ([]Mailbox, error) {
+	var out []Mailbox
+	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
+		out = nil
+		rows, err := tx.Query(mailboxColumns+`WHERE m.account = ? AND m.state <> 2 ORDER BY m.name <> 'INBOX', m.name`, account)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			m, _, err := scanMailbox(rows)
+			if err != nil {
+				return err
+			}
+			out = append(out, m)
+		}
+		return rows.Err()
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list mailboxes: %w", err)
+	}
+	return out, nil
+}
 
 // Mailbox finds one by name. Errors: ErrNotExist.
-func (s *Store) Mailbox(ctx context.Context, account int64, name string) (Mailbox, error) {
-	panic("border")
+func (s *Store) Mailbox(ctx context.Context, account int64, name string) (m Mailbox, err error) {
+	if name, err = cleanName(name); err != nil {
+		return m, ErrNotExist // no mailbox can have such a name
+	}
+	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
+		m, err = s.byName(tx, account, name)
+		return err
+	})
+	if err == nil && m.NoSelect {
+		err = ErrNotExist
+	}
+	if err != nil {
+		return Mailbox{}, fmt.Errorf("mailbox %q: %w", name, err)
+	}
+	return m, nil
 }
 
-// Create makes a mailbox and its missing parents. Errors: ErrExists, ErrName.
-func (s *Store) Create(ctx context.Context, account int64, name, use string) (Mailbox, error) {
-	panic("border")
+// MailboxID finds one by id. Errors: ErrNotExist.
+func (s *Store) MailboxID(ctx context.Context, id int64) (m Mailbox, err error) {
+	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
+		m, err = byID(tx, id)
+		return err
+	})
+	if err != nil {
+		return Mailbox{}, fmt.Errorf("mailbox %d: %w", id, err)
+	}
+	return m, nil
 }
 
-// Delete removes a mailbox with its mail. Errors: ErrNotExist, ErrHasChildren, ErrName (INBOX).
-func (s *Store) Delete(ctx context.Context, account int64, name string) error { panic("border") }
-
-// Rename moves a mailbox with its children; renaming INBOX moves its mail
-// into a new mailbox (RFC 9051, 6.3.6).
-func (s *Store) Rename(ctx context.Context, account int64, from, to string) error { panic("border") }
-
-// Subscribe sets or clears a subscription.
-func (s *Store) Subscribe(ctx context.Context, account int64, name string, on bool) error {
-	panic("border")
+// Use finds the mailbox with a special use inside the caller's transaction.
+// Errors: ErrNotExist.
+func (s *Store) Use(tx *sqlite.Tx, account int64, use string) (Mailbox, error) {
+	m, state, err := scanMailbox(tx.QueryRow(mailboxColumns+`WHERE m.account = ? AND m.special = ? AND m.special <> ''`, account, use))
+	if err == nil && state != stateReal {
+		err = ErrNotExist
+	}
+	return m, err
 }
 
-// CreateDefaults makes INBOX and the special-use mailboxes of a new account.
-func (s *Store) CreateDefaults(tx *sqlite.Tx, account int64) error { panic("border") }
-
-// Flags are the system flags of RFC 9051, 2.3.2.
-type Flags uint8
-
-const (
-	Seen Flags = 1 << iota
-	Answered
-	Flagged
-	Deleted
-	Draft
-)
-
-// Entry is one message of a Snapshot. Keywords points to a shared, sorted list.
-type Entry struct {
-	UID      uint32
-	Flags    Flags
-	ModSeq   uint64
-	Email    int64
-	Keywords []string
+// byName finds a row, a \Noselect one too.
+func (s *Store) byName(tx *sqlite.Tx, account int64, name string) (Mailbox, error) {
+	m, _, err := scanMailbox(tx.QueryRow(mailboxColumns+`WHERE m.account = ? AND m.name = ?`, account, name))
+	return m, err
 }
 
-// Snapshot is the immutable list of a mailbox's messages at one mod-sequence,
-// shared by all sessions.
-type Snapshot struct{}
-
-func (v *Snapshot) Mailbox() int64      { panic("border") }
-func (v *Snapshot) UIDValidity() uint32 { panic("border") }
-func (v *Snapshot) UIDNext() uint32     { panic("border") }
-func (v *Snapshot) ModSeq() uint64      { panic("border") }
-func (v *Snapshot) Len() int            { panic("border") }
-
-// At gives the entry of index i (sequence number i+1).
-func (v *Snapshot) At(i int) Entry { panic("border") }
-
-// Index finds a UID: its index, or where it would stand and false.
-func (v *Snapshot) Index(uid uint32) (int, bool) { panic("border") }
-
-// Keywords lists every keyword in use in the mailbox, sorted.
-func (v *Snapshot) Keywords() []string { panic("border") }
-
-// Diff is what leads from old to v: indexes refer to old for Expunged, to v for
-// Changed; messages from index Added on are new. Shared chunks cost nothing.
-func (v *Snapshot) Diff(old *Snapshot) Diff { panic("border") }
-
-type Diff struct {
-	Expunged []int // ascending indexes in old
-	Changed  []int // ascending indexes in v of kept messages whose flags changed
-	Added    int   // first new index in v
+// byID finds a row that holds mail.
+func byID(tx *sqlite.Tx, id int64) (Mailbox, error) {
+	m, state, err := scanMailbox(tx.QueryRow(mailboxColumns+`WHERE m.id = ?`, id))
+	if err == nil && state != stateReal {
+		err = ErrNotExist
+	}
+	return m, err
 }
-
-// Snapshot returns the mailbox as it is now, advancing the cached one.
-// Errors: ErrNotExist when the mailbox is gone.
-func (s *Store) Snapshot(ctx context.Context, mailbox int64) (*Snapshot, error) { panic("border") }
-
-// Email is an email's row: everything FETCH needs without the message's bytes.
-type Email struct {
-	ID            int64
-	ObjectID      string // EMAILID
-	ThreadID      string
-	Body          blob.ID
-	Prefix        []byte // generated fields that stand before the body
-	BodySize      int64
-	Received      time.Time // INTERNALDATE
-	Envelope      []byte    // wire form
-	BodyStructure []byte    // wire form, extended
-	Parts         []byte    // message.MarshalParts
-	Preview       string
-	Summary       message.Summary // sort keys only are guaranteed
-}
-
-// Size is RFC822.SIZE: prefix and body.
-func (e *Email) Size() int64 { return int64(len(e.Prefix)) + e.BodySize }
-
-// Emails loads rows by id, in chunks; order is that of ids, missing ones are left out.
-func (s *Store) Emails(ctx context.Context, ids []int64, fn func(*Email) error) error {
-	panic("border")
-}
-
-// Content opens prefix and body as one string of bytes.
-// Errors: ErrExpunged when the bytes are gone.
-func (s *Store) Content(ctx context.Context, e *Email) (blob.Reader, error) { panic("border") }
-
-// SavedDate of a placement (RFC 8514).
-func (s *Store) SavedDate(ctx context.Context, mailbox int64, uid uint32) (time.Time, error) {
-	panic("border")
-}
-
-// Incoming is a message that was received, scanned and hashed, not yet kept.
-type Incoming struct {
-	Draft   *blob.Draft
-	Root    *message.Part
-	Summary message.Summary
-	// wire forms, made once for all recipients
-	Envelope, BodyStructure, Parts []byte
-}
-
-// Receive reads a message to its end (never whole in memory when large) and
-// scans it. The bytes must have CRLF line ends.
-func (s *Store) Receive(ctx context.Context, r io.Reader) (*Incoming, error) { panic("border") }
-
-// Close drops it when it was not kept.
-func (in *Incoming) Close() error { panic("border") }
-
-// Placing says how a message is put into a mailbox.
-type Placing struct {
-	Mailbox  int64
-	Body     blob.ID // from in.Draft.Commit(tx), once for all placings
-	Prefix   []byte
-	Flags    Flags
-	Keywords []string
-	Received time.Time // zero: now
-	Grace    bool      // quota may be crossed once, to 110%
-}
-
-// Placed is where it went.
-type Placed struct {
-	Mailbox     int64
-	UIDValidity uint32
-	UID         uint32
-	Email       int64
-	ModSeq      uint64
-}
-
-// Append places a received message inside the caller's transaction.
-// Errors: ErrNotExist, ErrOverQuota.
-func (s *Store) Append(tx *sqlite.Tx, in *Incoming, p Placing) (Placed, error) { panic("border") }
-
-// Deliver is the whole way for one mailbox: Settle, Commit, Append, in one Update.
-func (s *Store) Deliver(ctx context.Context, in *Incoming, account int64, p Placing) (Placed, error) {
-	panic("border")
-}
-
-// FlagOp is what SetFlags does.
-type FlagOp int
-
-const (
-	ReplaceFlags FlagOp = iota
-	AddFlags
-	RemoveFlags
-)
-
-// SetFlags changes flags of the given UIDs (ascending; unknown ones ignored),
-// in chunks of 1,000. unchangedSince 0 means no condition (RFC 7162); UIDs that
-// failed it are returned.
-func (s *Store) SetFlags(ctx context.Context, mailbox int64, uids []uint32, op FlagOp, f Flags, keywords []string, unchangedSince uint64) (failed []uint32, err error) {
-	panic("border")
-}
-
-// Copied pairs source and destination UIDs (COPYUID).
-type Copied struct {
-	UIDValidity uint32
-	From, To    []uint32
-}
-
-// Copy and Move put messages into another mailbox of the same account. Copy is
-// all or nothing for the reader; Move goes in chunks of 1,000, each its own commit.
-func (s *Store) Copy(ctx context.Context, from int64, uids []uint32, to int64) (Copied, error) {
-	panic("border")
-}
-func (s *Store) Move(ctx context.Context, from int64, uids []uint32, to int64) (Copied, error) {
-	panic("border")
-}
-
-// Expunge removes those of uids that carry Deleted (all that carry it when
-// uids is nil) and returns them. Remove removes regardless of the flag.
-func (s *Store) Expunge(ctx context.Context, mailbox int64, uids []uint32) ([]uint32, error) {
-	panic("border")
-}
-func (s *Store) Remove(ctx context.Context, mailbox int64, uids []uint32) error { panic("border") }
-
-// Usage of an account. Limit 0 means none.
-type Usage struct{ Bytes, Messages, Limit int64 }
-
-func (s *Store) Usage(ctx context.Context, account int64) (Usage, error) { panic("border") }
-
-// SetQuota sets the limit in bytes; 0 for none.
-func (s *Store) SetQuota(tx *sqlite.Tx, account, bytes int64) error { panic("border") }
-
-// Watch wakes the reader when anything of the account changes. C has room for
-// one token; Take returns the mailboxes that changed since the last Take, and
-// whether the list of mailboxes did.
-type Watch struct{ C <-chan struct{} }
-
-func (s *Store) Watch(account int64) *Watch                    { panic("border") }
-func (w *Watch) Take() (mailboxes map[int64]uint64, list bool) { panic("border") }
-func (w *Watch) Close()                                        { panic("border") }

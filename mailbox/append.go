@@ -1,0 +1,158 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mailstead/internal/sqlite"
+	"mailstead/mailbox/blob"
+)
+
+// Placing says how a message is put into a mailbox.
+type Placing struct {
+	Mailbox  int64
+	Body     blob.ID // from in.Draft.Commit(tx), once for all placings
+	Prefix   []byte
+	Flags    Flags
+	Keywords []string
+	Received time.Time // zero: now
+	Grace    bool      // quota may be crossed once, to 110%
+}
+
+// Placed is where it went.
+type Placed struct {
+	Mailbox     int64
+	UIDValidity uint32
+	UID         uint32
+	Email       int64
+	ModSeq      uint64
+}
+
+// Append places a received message inside the caller's transaction. When it
+// gives ErrNotExist or ErrOverQuota it has changed nothing, and the caller may
+// go on with tx; after any other error the transaction must not commit.
+func (s *Store) Append(tx *sqlite.Tx, in *Incoming, p Placing) (Placed, error) {
+	size := int64(len(p.Prefix)) + in.Draft.Size()
+	out, err := s.append(tx, in, p, size)
+	if err != nil {
+		return Placed{}, fmt.Errorf("append: %w", err)
+	}
+	return out, nil
+}
+
+func (s *Store) append(tx *sqlite.Tx, in *Incoming, p Placing, size int64) (Placed, error) {
+	out := Placed{Mailbox: p.Mailbox}
+	account, err := s.charge(tx, p.Mailbox, size, p.Grace)
+	if err != nil {
+		return out, err
+	}
+	now := time.Now()
+	if p.Received.IsZero() {
+		p.Received = now
+	}
+	var modseq int64
+	err = tx.QueryRow(`UPDATE mailbox SET uidnext = uidnext + 1, modseq = modseq + 1, messages = messages + 1,
+			unseen = unseen + ?, deleted = deleted + ?, size = size + ? WHERE id = ?
+		RETURNING uidvalidity, uidnext - 1, modseq`,
+		1-p.Flags.count(Seen), p.Flags.count(Deleted), size, p.Mailbox).Scan(&out.UIDValidity, &out.UID, &modseq)
+	if err != nil {
+		return out, err
+	}
+	out.ModSeq = uint64(modseq)
+	thread, err := in.threadOf(tx, account)
+	if err != nil {
+		return out, err
+	}
+	out.Email, err = tx.Insert(`INSERT INTO email (account, body, size, received, msgid, thread, sort, envelope, structure, parts, preview, prefix)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		account, int64(p.Body), size, p.Received.Unix(), in.msgid, thread, in.sort,
+		in.Envelope, in.BodyStructure, in.Parts, in.Summary.Preview, notNil(p.Prefix))
+	if err != nil {
+		return out, err
+	}
+	_, err = tx.Exec(`INSERT INTO placement (mailbox, uid, email, flags, modseq, keywords, saved, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.Mailbox, out.UID, out.Email, int64(p.Flags), modseq, joinKeywords(p.Keywords), now.Unix(), size)
+	if err != nil {
+		return out, err
+	}
+	if err := s.blobs.Ref(tx, p.Body, account); err != nil {
+		return out, err
+	}
+	s.announce(tx, account, p.Mailbox, out.ModSeq)
+	return out, nil
+}
+
+func notNil(b []byte) []byte {
+	if b == nil {
+		return []byte{}
+	}
+	return b
+}
+
+// Deliver is the whole way for one mailbox: Settle, Commit, Append, in one Update.
+func (s *Store) Deliver(ctx context.Context, in *Incoming, account int64, p Placing) (Placed, error) {
+	out, err := s.DeliverAll(ctx, account, []Delivery{{in, p}})
+	if err != nil {
+		return Placed{}, err
+	}
+	return out[0], nil
+}
+
+// Delivery is one message of DeliverAll.
+type Delivery struct {
+	In      *Incoming
+	Placing Placing // its Body is filled in
+}
+
+// DeliverAll is Deliver for several messages of one account (import), all or
+// none, in one commit: give it some dozens at a time.
+func (s *Store) DeliverAll(ctx context.Context, account int64, all []Delivery) ([]Placed, error) {
+	for _, d := range all {
+		if err := d.In.Draft.Settle(ctx, account); err != nil {
+			return nil, fmt.Errorf("deliver: %w", err)
+		}
+	}
+	out := make([]Placed, len(all))
+	err := s.db.Update(ctx, func(tx *sqlite.Tx) error {
+		for i, d := range all {
+			id, err := d.In.Draft.Commit(tx)
+			if err != nil {
+				return err
+			}
+			d.Placing.Body = id
+			if out[i], err = s.Append(tx, d.In, d.Placing); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("deliver: %w", err)
+	}
+	return out, nil
+}
+
+// charge counts a new message into the account's usage, or explains why not.
+func (s *Store) charge(tx *sqlite.Tx, mailbox, size int64, grace bool) (account int64, err error) {
+	share := int64(100)
+	if grace {
+		share = 110
+	}
+	var u Usage
+	err = tx.QueryRow(`UPDATE mail_account SET bytes = bytes + ?1, messages = messages + 1
+		WHERE account = (SELECT account FROM mailbox WHERE id = ?2 AND state = 0)
+			AND (quota = 0 OR (bytes + ?1) * 100 <= quota * ?3)
+		RETURNING account, bytes, messages, quota`, size, mailbox, share).Scan(&account, &u.Bytes, &u.Messages, &u.Limit)
+	if errors.Is(err, sqlite.ErrNoRows) {
+		if _, err := byID(tx, mailbox); err != nil {
+			return 0, err
+		}
+		return 0, ErrOverQuota
+	}
+	if err == nil {
+		s.usage.note(tx, account, u)
+	}
+	return account, err
+}
