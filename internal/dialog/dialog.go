@@ -106,7 +106,7 @@ func (r *Runner) run(script string) (map[string]string, error) {
 	return p.vars, nil
 }
 
-var stepForm = regexp.MustCompile(`^(C|S|TLS|CLOSE|EOF)(?:\[([^\]]*)\])?([:|*]?) ?(.*)$`)
+var stepForm = regexp.MustCompile(`^(TLS|CLOSE|EOF|C|S)(?:\[([^\]]*)\])?([:|*]?) ?(.*)$`)
 
 func (p *play) step(line string) error {
 	m := stepForm.FindStringSubmatch(line)

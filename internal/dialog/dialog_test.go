@@ -33,6 +33,7 @@ func TestRun(t *testing.T) {
 		{"bytes", "{3}\r\nabc", "S: {3}\nS| \"abc\"\nC| \"\\x00\\r\\n\"\nS| \"\\x00\\r\\n\"", ""},
 		{"two connections", "hi\r\n", "S: hi\nS[b]: hi\nC[b]: x\nC: y\nS: y\nS[b]: x", ""},
 		{"end", "bye\r\n", "S: bye\nEOF", ""},
+		{"our end", "x\r\n", "S: x\nCLOSE", ""},
 		{"mismatch", "220 a\r\n", "\n# greeting\nS: 250 ...", "line 3: S: 250 ...\n\tgot 220 a"},
 		{"more before the end", "x\r\nbye\r\n", "S: x\nEOF", "line 2: EOF\n\tgot \"bye\\r\\n\""},
 		{"no such step", "", "X: 1", "line 1: X: 1\n\tnot a step"},
