@@ -44,6 +44,9 @@ type dateParser struct {
 // word takes one word for what it can still be.
 func (d *dateParser) word(w string) {
 	switch c := w[0]; {
+	case len(w) > 10 && w[10]|0x20 == 't' && w[4] == '-': // "2006-01-02T15:04:05Z"
+		d.digits(w[:10])
+		d.clock(w[11:])
 	case strings.IndexByte(w, ':') > 0 && d.hour < 0 && '0' <= c && c <= '9':
 		d.clock(w)
 	case (c == '+' || c == '-') && d.hour >= 0:
@@ -57,18 +60,20 @@ func (d *dateParser) word(w string) {
 
 // clock reads "15:04", "15:04:05", "15:04:05.9", "15:04:05+0100", "15:04Z".
 func (d *dateParser) clock(w string) {
-	for i := 0; i < len(w); i++ {
-		if c := w[i]; i > 3 && (c == '+' || c == '-') {
-			d.offset(w[i:])
-			w = w[:i]
-		} else if c == '.' || c == 'Z' || c == 'z' {
-			w = w[:i]
-		}
+	if i := strings.LastIndexAny(w, "+-"); i > 3 {
+		d.offset(w[i:])
+		w = w[:i]
+	}
+	if i := strings.IndexAny(w, ".Zz"); i >= 0 {
+		w = w[:i]
 	}
 	parts := strings.SplitN(w, ":", 3)
+	if len(parts) < 2 {
+		return
+	}
 	d.hour, d.minute = number(parts[0]), number(parts[1])
 	if len(parts) == 3 {
-		d.second = number(parts[2])
+		d.second = max(number(parts[2]), 0)
 	}
 }
 
@@ -90,13 +95,8 @@ func (d *dateParser) offset(w string) {
 	}
 }
 
-// digits reads a day, a year, "2-Jan-2006", "2006-01-02", "2006-01-02T15:04:05Z".
+// digits reads a day, a year, "2-Jan-2006", "2006-01-02".
 func (d *dateParser) digits(w string) {
-	if len(w) > 10 && (w[10] == 'T' || w[10] == 't') && w[4] == '-' {
-		d.digits(w[:10])
-		d.clock(w[11:])
-		return
-	}
 	if parts := strings.Split(w, "-"); len(parts) == 3 {
 		if len(parts[0]) == 4 {
 			d.year, d.month, d.day = number(parts[0]), number(parts[1])-1, number(parts[2])

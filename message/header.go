@@ -76,6 +76,15 @@ func ParseHeader(b []byte) Header {
 	return h
 }
 
+// raw is the header as it came, without its empty line.
+func (h Header) raw() string {
+	var b strings.Builder
+	for _, f := range h.Fields {
+		b.Write(f.Raw)
+	}
+	return b.String()
+}
+
 // Body is the field's unfolded body without white space around it.
 func (f Field) Body() string {
 	i := bytes.IndexByte(f.Raw, ':')
