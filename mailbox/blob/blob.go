@@ -1,10 +1,44 @@
 // Package blob keeps the bytes of messages: inline rows first where small,
-// then one immutable file each. DESIGN: states of a body.
+// then one immutable file each. It knows nothing of what a message is, who may
+// read it, or why it is kept: mailbox and smtp/queue hold references.
+//
+// A body's way: Put reads it to its end, Settle makes a large one a durable
+// file before the transaction, Commit writes its row inside the transaction of
+// its holders, Ref counts them. Run makes files of what was accepted inline and
+// unlinks what nobody holds any more.
+//
+// States of a body:
+//
+//	| state          | bytes are                                        | reached by                                      | after a crash                      |
+//	|----------------|--------------------------------------------------|-------------------------------------------------|------------------------------------|
+//	| receiving      | memory to 1 MiB, else a file without a name      | Put                                             | gone; never accepted               |
+//	| inline         | row in inline_body, in its holders' commit       | COMMIT = accepted                               | stays; the filer goes on           |
+//	| inline + file  | the row; the filer has named a file              | filer                                           | the row wins; the file is made anew |
+//	| file, no row   | synced, linked into each owner's folder, folder synced | Settle                                    | swept: moved to messages/lost/     |
+//	| filed          | file and row                                     | COMMIT = accepted, or the filer's commit        | final                              |
+//	| gone           | as before, until unlinked                        | commit of the last Unref                        | unlinked by the next Reap          |
+//
+// Layout: messages/ACCOUNT/ID÷4096/ID.eml, and messages/queue/… for bodies that
+// the queue holds. A body of several accounts is one inode with one name each.
+//
+// Invariants: a file with a row is never written again. A name is unlinked only
+// after the commit that says gone, and its row is deleted only after the unlink,
+// so a file without a row is either a body that was never accepted or one that
+// a newer database knew. A sync that fails ends the right to promise anything:
+// Fatal is called and nothing more is settled or filed.
 package blob
 
 import (
 	"context"
-	"io"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
 
 	"mailstead/internal/sqlite"
 )
@@ -13,47 +47,119 @@ import (
 // refers to.
 const Queue int64 = 0
 
+// Limits of where bytes are kept.
+const (
+	// InlineLimit is the size up to which a body is accepted as a row.
+	InlineLimit = 16 << 10
+	// memoryLimit is the size up to which a body is received in memory.
+	memoryLimit = 1 << 20
+)
+
+// What callers branch on.
+var (
+	ErrNotExist = errors.New("no such body")
+	ErrMissing  = errors.New("the message's file is missing")
+	ErrFailed   = sqlite.ErrFailed
+)
+
+var errClosed = errors.New("draft is closed")
+
 // ID names a body.
 type ID int64
 
-// Store is a directory of message files with its table of bodies.
-type Store struct{}
+//go:embed schema/*.sql
+var schema embed.FS
 
-// Put reads r to its end (memory to 1 MiB, then a temporary file) while
-// hashing. Nothing is accepted yet. On error nothing is left behind.
-func (s *Store) Put(ctx context.Context, r io.Reader) (*Draft, error) { panic("border") }
-
-// Draft is a body that was received but not accepted.
-type Draft struct{}
-
-func (d *Draft) Size() int64                             { panic("border") }
-func (d *Draft) ReadAt(p []byte, off int64) (int, error) { panic("border") }
-
-// Settle makes a body above the inline limit a synced, named file in the folder
-// of each owner (hard links; folders synced), before the transaction. It does
-// nothing for a small one. owners: account numbers, or Queue.
-func (d *Draft) Settle(ctx context.Context, owners ...int64) error { panic("border") }
-
-// Commit writes the body's row (and its bytes when inline) in tx. It may run
-// twice, as every fn of Update. It gives no reference: call Store.Ref for each
-// row that will hold the id.
-func (d *Draft) Commit(tx *sqlite.Tx) (ID, error) { panic("border") }
-
-// Close drops what was not committed. Safe to call after a commit.
-func (d *Draft) Close() error { panic("border") }
-
-// Ref and Unref count one more or less holder of the body in owner's name.
-// When the last one goes the body is "gone" and is unlinked later.
-func (s *Store) Ref(tx *sqlite.Tx, id ID, owner int64) error   { panic("border") }
-func (s *Store) Unref(tx *sqlite.Tx, id ID, owner int64) error { panic("border") }
-
-// Reader gives a body's bytes.
-type Reader interface {
-	io.ReaderAt
-	io.Closer
-	Size() int64
+// Schema holds this room's tables.
+func Schema() fs.FS {
+	sub, err := fs.Sub(schema, "schema")
+	if err != nil {
+		panic(err) // the folder is embedded
+	}
+	return sub
 }
 
-// Open finds the bytes wherever they are now (inline or file).
-// ErrNotExist: no such body; ErrMissing: the row is there and the file is not.
-func (s *Store) Open(ctx context.Context, id ID) (Reader, error) { panic("border") }
+// Options of New. The zero value of each field is useful.
+type Options struct {
+	Log   *slog.Logger
+	Fatal func(error) // called once when a sync of a file or folder failed
+}
+
+// Store is a directory of message files with its table of bodies.
+type Store struct {
+	db  *sqlite.DB
+	dir string
+	o   Options
+
+	seeded chan struct{} // closed when last is above every row and every name
+	last   atomic.Int64  // greatest id allotted
+
+	folders folders
+	recent  recent
+	settle  chan struct{} // one token per Settle that runs
+	wake    chan struct{} // tells the filer of a commit
+	wakeFn  func()
+	failed  atomic.Pointer[error]
+
+	work   sync.Mutex // held by whoever makes or unlinks files of rows
+	mu     sync.Mutex
+	flying map[ID]bool // under mu: named files whose commit is not known to have happened
+}
+
+// New opens the store in dir (the folder messages). db has the tables of Schema.
+func New(ctx context.Context, db *sqlite.DB, dir string, o Options) (*Store, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{
+		db: db, dir: dir, o: o,
+		seeded: make(chan struct{}),
+		settle: make(chan struct{}, 16),
+		wake:   make(chan struct{}, 1),
+		flying: make(map[ID]bool),
+	}
+	s.wakeFn = s.signal
+	s.recent.bodies = make(map[ID][]byte)
+	s.folders.known = make(map[string]bool)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if err := s.seed(ctx); err != nil {
+		return nil, fmt.Errorf("message files: %w", err)
+	}
+	return s, nil
+}
+
+func (s *Store) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// fail ends the right to promise anything about files.
+func (s *Store) fail(cause error) error {
+	err := fmt.Errorf("%w: %w", ErrFailed, cause)
+	if s.failed.CompareAndSwap(nil, &err) {
+		s.o.Log.Error("message files failed", "err", cause)
+		if s.o.Fatal != nil {
+			go s.o.Fatal(err)
+		}
+	}
+	return err
+}
+
+func (s *Store) failure() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// allot gives a new id, above every row and every file name.
+func (s *Store) allot() ID { return ID(s.last.Add(1)) }
+
+// path of a body in an owner's folder.
+func (s *Store) path(id ID, owner int64) string {
+	return filepath.Join(s.folder(id, owner), name(id))
+}
