@@ -1,0 +1,73 @@
+package powercut
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A mutant is the program with one sync left out of its source. Each proof
+// that is named must refuse it: a proof that cannot fail proves nothing.
+type mutant struct {
+	name     string
+	file     string // below the module's root
+	old, new string // old stands there exactly once
+}
+
+var mutants = []mutant{}
+
+// overlay writes the file for go build -overlay that replaces one source file.
+func (m mutant) overlay(t *testing.T) string {
+	t.Helper()
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(root, m.file)
+	src, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(src), m.old); n != 1 {
+		t.Fatalf("%s holds %q %d times: the mutant needs a new place", m.file, m.old, n)
+	}
+	dir := t.TempDir()
+	changed, list := filepath.Join(dir, "changed.go"), filepath.Join(dir, "overlay.json")
+	b, err := json.Marshal(map[string]map[string]string{"Replace": {path: changed}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(changed, []byte(strings.Replace(string(src), m.old, m.new, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(list, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// TestMutantsAreCaught builds the program without one sync at a time. Both
+// proofs must find it out.
+func TestMutantsAreCaught(t *testing.T) {
+	needs(t, "strace")
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			x := recorded(t, program(t, m.overlay(t)), number("MAILSTEAD_PROOF_SHARE", 6))
+			if broken := x.order(t, x.disk(t)); len(broken) == 0 {
+				t.Error("the sync-order proof passes it")
+			} else {
+				t.Logf("order: %s, and %d more", broken[0], len(broken)-1)
+			}
+			// The honest program reads what the mutant left.
+			err := x.replay(t, program(t, ""), 3*number("MAILSTEAD_PROOF_CUTS", 20), rand.Uint64())
+			if err == nil {
+				t.Error("the power cuts pass it")
+			} else {
+				t.Logf("cuts: %.200v", err)
+			}
+		})
+	}
+}
