@@ -34,17 +34,22 @@ type Placed struct {
 // gives ErrNotExist or ErrOverQuota it has changed nothing, and the caller may
 // go on with tx; after any other error the transaction must not commit.
 func (s *Store) Append(tx *sqlite.Tx, in *Incoming, p Placing) (Placed, error) {
-	size := int64(len(p.Prefix)) + in.Draft.Size()
-	out, err := s.append(tx, in, p, size)
+	share := int64(100)
+	if p.Grace {
+		share = 110
+	}
+	out, err := s.append(tx, in, p, share)
 	if err != nil {
 		return Placed{}, fmt.Errorf("append: %w", err)
 	}
 	return out, nil
 }
 
-func (s *Store) append(tx *sqlite.Tx, in *Incoming, p Placing, size int64) (Placed, error) {
+// append lets usage grow to share percent of the limit.
+func (s *Store) append(tx *sqlite.Tx, in *Incoming, p Placing, share int64) (Placed, error) {
 	out := Placed{Mailbox: p.Mailbox}
-	account, err := s.charge(tx, p.Mailbox, size, p.Grace)
+	size := int64(len(p.Prefix)) + in.Draft.Size()
+	account, err := s.charge(tx, p.Mailbox, size, share)
 	if err != nil {
 		return out, err
 	}
@@ -135,11 +140,7 @@ func (s *Store) DeliverAll(ctx context.Context, account int64, all []Delivery) (
 }
 
 // charge counts a new message into the account's usage, or explains why not.
-func (s *Store) charge(tx *sqlite.Tx, mailbox, size int64, grace bool) (account int64, err error) {
-	share := int64(100)
-	if grace {
-		share = 110
-	}
+func (s *Store) charge(tx *sqlite.Tx, mailbox, size, share int64) (account int64, err error) {
 	var u Usage
 	err = tx.QueryRow(`UPDATE mail_account SET bytes = bytes + ?1, messages = messages + 1
 		WHERE account = (SELECT account FROM mailbox WHERE id = ?2 AND state = 0)

@@ -166,6 +166,9 @@ func (q loader[T]) inOrder(ids []int64, found []T) []T {
 // Errors: ErrExpunged when the bytes are gone.
 func (s *Store) Content(ctx context.Context, e *Email) (blob.Reader, error) {
 	body, err := s.blobs.Open(ctx, e.Body)
+	if errors.Is(err, blob.ErrNotExist) {
+		err = ErrExpunged
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", e.ObjectID, err)
 	}

@@ -35,6 +35,18 @@ func (t *usageTable) note(tx *sqlite.Tx, account int64, u Usage) {
 	})
 }
 
+func (t *usageTable) forget(account int64) {
+	t.mu.Lock()
+	delete(t.of, account)
+	t.mu.Unlock()
+}
+
+func (t *usageTable) forgetAll() {
+	t.mu.Lock()
+	clear(t.of)
+	t.mu.Unlock()
+}
+
 // Usage tells what an account keeps, from memory where it is known.
 func (s *Store) Usage(ctx context.Context, account int64) (Usage, error) {
 	s.usage.mu.Lock()
