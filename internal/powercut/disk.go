@@ -24,6 +24,11 @@ type Disk struct {
 	pos   map[string]int64 // file positions of descriptors, for write and lseek
 	bound map[*Call]*node  // what a descriptor meant when its call began
 
+	// Files that were opened without a name (O_TMPFILE), by the path that
+	// strace gives them and by descriptor, until link names them.
+	unnamed map[string]*node
+	opened  map[string]*node
+
 	// Forget tells of which files and folders the syncs are taken for never
 	// done, to see that a proof notices.
 	Forget func(path string) bool
@@ -65,7 +70,7 @@ type moved struct{ safe bool }
 // NewDisk starts with what dir holds, all of it safe. root is the path that
 // the record uses for it.
 func NewDisk(dir, root string) (*Disk, error) {
-	d := &Disk{root: root, pos: map[string]int64{}, bound: map[*Call]*node{}}
+	d := &Disk{root: root, pos: map[string]int64{}, bound: map[*Call]*node{}, unnamed: map[string]*node{}, opened: map[string]*node{}}
 	inodes := map[uint64]*node{}
 	var load func(path string) (*node, error)
 	load = func(path string) (*node, error) {
@@ -158,7 +163,12 @@ func (d *Disk) parent(path string) (*node, string) {
 // Begin takes the entry of a call: descriptors are bound to files by the names
 // of that moment.
 func (d *Disk) Begin(c *Call) {
-	if c.Path != "" && !c.Deleted && (c.Path == d.root || strings.HasPrefix(c.Path, d.root+"/")) {
+	if _, ours := d.rel(c.Path); !ours {
+		return
+	}
+	if c.Deleted {
+		d.bound[c] = d.unnamed[c.Path]
+	} else {
 		d.bound[c] = d.find(c.Path)
 	}
 }
@@ -234,6 +244,9 @@ func (d *Disk) endName(c *Call, n *node) error {
 		if p == nil {
 			return nil
 		}
+		if fd, ok := strings.CutPrefix(from, "/proc/self/fd/"); ok {
+			src = d.opened[fd]
+		}
 		if src == nil {
 			return fmt.Errorf("link %s: its file is not known", from)
 		}
@@ -288,13 +301,20 @@ func (d *Disk) open(c *Call) error {
 	fd := strconv.FormatInt(c.Ret, 10)
 	d.pos[fd] = 0
 	flags := strings.Join(c.Args, " ")
-	if _, ours := d.rel(c.Path); !ours || c.Deleted {
+	if _, ours := d.rel(c.Path); !ours {
+		delete(d.opened, fd)
 		return nil
 	}
 	if strings.Contains(flags, "O_TMPFILE") {
-		return fmt.Errorf("open of %s: unnamed files are not modelled", c.Path)
+		d.opened[fd] = newNode(false, c.Path)
+		d.unnamed[c.Path] = d.opened[fd]
+		return nil
+	}
+	if c.Deleted {
+		return nil
 	}
 	n := d.find(c.Path)
+	defer func() { d.opened[fd] = d.find(c.Path) }()
 	if n == nil && (strings.Contains(flags, "O_CREAT") || c.Name == "creat") {
 		p, name := d.parent(c.Path)
 		if p == nil {
