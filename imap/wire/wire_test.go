@@ -237,7 +237,7 @@ func TestWriter(t *testing.T) {
 	w.Byte(' ')
 	w.Astring("ü")
 	w.Byte(' ')
-	w.UIDs([]uint32{1, 2, 3, 5, 7, 8})
+	w.Set([]uint32{1, 2, 3, 5, 7, 8})
 	w.Byte(' ')
 	w.DateTime(time.Date(1996, 7, 7, 2, 44, 25, 0, time.FixedZone("", -7*3600)))
 	w.Byte(' ')

@@ -179,22 +179,19 @@ func (w *Writer) Copy(src io.Reader, n int64) {
 	}
 }
 
-// UIDs writes an ascending list of numbers as a set with its runs joined.
-func (w *Writer) UIDs(list []uint32) {
-	for i := 0; i < len(list); {
-		j := i
-		for j+1 < len(list) && list[j+1] == list[j]+1 {
-			j++
-		}
-		if i > 0 {
+// Set writes ascending numbers as a set, runs joined.
+func (w *Writer) Set(list []uint32) {
+	comma := false
+	for r := range Runs(list) {
+		if comma {
 			w.Byte(',')
 		}
-		w.Num(uint64(list[i]))
-		if j > i {
+		comma = true
+		w.Num(uint64(r.From))
+		if r.To > r.From {
 			w.Byte(':')
-			w.Num(uint64(list[j]))
+			w.Num(uint64(r.To))
 		}
-		i = j + 1
 	}
 }
 
@@ -202,4 +199,27 @@ func (w *Writer) UIDs(list []uint32) {
 func (w *Writer) DateTime(t time.Time) {
 	w.room(40)
 	w.buf = t.AppendFormat(w.buf, `"_2-Jan-2006 15:04:05 -0700"`)
+}
+
+// AppendAstring appends s as an atom where it can be one, else quoted; what a
+// quoted string cannot hold is left out. It is for names that are echoed.
+func AppendAstring(b []byte, s string) []byte {
+	ok := s != ""
+	for i := 0; ok && i < len(s); i++ {
+		ok = class[s[i]]&atomChar != 0
+	}
+	if ok {
+		return append(b, s...)
+	}
+	b = append(b, '"')
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == 0 || c == '\r' || c == '\n' || c >= 0x80:
+			continue
+		case c == '"' || c == '\\':
+			b = append(b, '\\')
+		}
+		b = append(b, s[i])
+	}
+	return append(b, '"')
 }

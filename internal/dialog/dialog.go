@@ -122,7 +122,7 @@ func (p *play) step(line string) error {
 		timeout = 10 * time.Second
 	}
 	c.SetDeadline(time.Now().Add(timeout))
-	text := os.Expand(m[4], p.expand)
+	text := variable.ReplaceAllStringFunc(m[4], p.expand)
 	switch m[1] + m[3] {
 	case "C:":
 		_, err = io.WriteString(c, text+"\r\n")
@@ -149,15 +149,14 @@ func (p *play) step(line string) error {
 	return err
 }
 
+var variable = regexp.MustCompile(`\$\{[A-Za-z][A-Za-z0-9_]*\}`)
+
 // expand leaves what is not a variable as it is.
-func (p *play) expand(name string) string {
-	if v, ok := p.vars[name]; ok {
+func (p *play) expand(ref string) string {
+	if v, ok := p.vars[ref[2:len(ref)-1]]; ok {
 		return v
 	}
-	if len(name) == 1 {
-		return "$" + name
-	}
-	return "${" + name + "}"
+	return ref
 }
 
 func (p *play) conn(name string) (*conn, error) {

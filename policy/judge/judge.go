@@ -1,6 +1,4 @@
-// Package judge gathers evidence around a message, calls policy, and keeps what
-// was learned. Policy itself stays without memory; the network and the tables
-// are here. It does not store or answer anything: the doors do.
+// Package judge gathers evidence, calls policy, keeps what was learned.
 package judge
 
 import (
@@ -9,11 +7,8 @@ import (
 	"mailstead/policy"
 )
 
-// Judge is the seam between the doors and policy. The zero value is useful.
+// Judge is the seam between the doors and policy.
 type Judge struct{}
 
-// Judge gives one verdict per recipient of e.Envelope, in order. It never
-// fails: evidence that cannot be had is evidence that is missing.
-func (j *Judge) Judge(ctx context.Context, e policy.Evidence) []policy.Verdict {
-	return policy.Decide(e)
-}
+// Judge gives one verdict per recipient of e.Envelope, in order.
+func (j *Judge) Judge(ctx context.Context, e policy.Evidence) []policy.Verdict { panic("border") }
