@@ -107,6 +107,7 @@ func (s *session) reply(at Step, text string) bool {
 func (s *session) say(text string) bool {
 	if d := s.mta.behaviour().Delay; d > 0 {
 		time.Sleep(d)
+		defer s.out.Flush()
 	}
 	s.out.WriteString(text + "\r\n")
 	if strings.HasPrefix(text, "421") {
