@@ -25,7 +25,7 @@ var floors = [][]string{
 	4: {"smtp/local", "policy/judge", "mailbox/importer"},
 	5: {"smtp/inbound", "smtp/submission", "smtp/outbound", "managesieve", "imap", "pop3"},
 	6: {"admin", "admin/*", "web", "web/*", "internal/control"},
-	7: {"internal/app", "internal/demo"},
+	7: {"internal/app", "internal/demo", "internal/office"},
 	8: {"internal/cli", "."},
 }
 
