@@ -47,6 +47,21 @@ func (s *Store) Domain(ctx context.Context, name message.Domain) (Domain, error)
 	return Domain{}, fmt.Errorf("%s: %w", name.Unicode(), ErrNotLocal)
 }
 
+// InDomain counts the addresses of accounts and aliases in a domain.
+func (s *Store) InDomain(ctx context.Context, name message.Domain) (int, error) {
+	d, err := s.dir(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for k, e := range d.addresses {
+		if k.domain == name && !e.role {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // AddDomain makes a domain ours, with plus-addressing and without catch-all.
 // Its postmaster@, abuse@ and reports@ reach the operator from the start.
 // Errors: ErrExists, ErrInvalid.

@@ -26,13 +26,13 @@ func (p *place) fill(n int) {
 	p.must(err)
 	defer in.Close()
 	inbox := p.box("INBOX").ID
-	for left := n; left > 0; left -= chunk {
+	for left := n; left > 0; left -= p.chunk {
 		p.update(func(tx *sqlite.Tx) error {
 			id, err := in.Draft.Commit(tx)
 			if err != nil {
 				return err
 			}
-			for range min(left, chunk) {
+			for range min(left, p.chunk) {
 				if _, err := p.Append(tx, in, Placing{Mailbox: inbox, Body: id, Prefix: []byte(samplePrefix)}); err != nil {
 					return err
 				}

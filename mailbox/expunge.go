@@ -40,7 +40,7 @@ func (s *Store) Remove(ctx context.Context, mailbox int64, uids []uint32) error 
 
 // remove takes messages that carry all of must out, in chunks.
 func (s *Store) remove(ctx context.Context, mailbox int64, uids []uint32, must Flags) (gone []uint32, err error) {
-	chunks, err := s.chunks(ctx, mailbox, uids, chunk)
+	chunks, err := s.chunks(ctx, mailbox, uids, s.chunk)
 	for i := 0; err == nil && i < len(chunks); i++ {
 		var part []uint32
 		err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
@@ -69,7 +69,7 @@ func (s *Store) removeSpans(tx *sqlite.Tx, mailbox int64, spans []span, must Fla
 // removeFirst takes a chunk out of a mailbox from its beginning.
 func (s *Store) removeFirst(tx *sqlite.Tx, mailbox int64) (n int, err error) {
 	var p picked
-	if err := p.read(tx, 0, `SELECT uid, flags, size, email FROM placement WHERE mailbox = ? ORDER BY uid LIMIT ?`, mailbox, chunk); err != nil {
+	if err := p.read(tx, 0, `SELECT uid, flags, size, email FROM placement WHERE mailbox = ? ORDER BY uid LIMIT ?`, mailbox, s.chunk); err != nil {
 		return 0, err
 	}
 	return len(p.uids), s.removePicked(tx, mailbox, p)

@@ -90,7 +90,7 @@ func (op FlagOp) apply(old Flags, oldWords string, f Flags, set []string) (Flags
 // mod-sequence.
 func (s *Store) SetFlags(ctx context.Context, mailbox int64, uids []uint32, op FlagOp, f Flags, keywords []string, unchangedSince uint64) (failed []uint32, err error) {
 	change := flagChange{mailbox: mailbox, op: op, flags: f, keywords: cleanKeywords(keywords), since: unchangedSince}
-	chunks, err := s.chunks(ctx, mailbox, uids, chunk)
+	chunks, err := s.chunks(ctx, mailbox, uids, s.chunk)
 	for i := 0; err == nil && i < len(chunks); i++ {
 		var bad []uint32
 		err = s.db.Update(ctx, func(tx *sqlite.Tx) error {

@@ -50,9 +50,9 @@ func Schema() fs.FS {
 // Separator divides the levels of a mailbox's name. Names are UTF-8 (NFC).
 const Separator = "/"
 
-// chunk is how many messages one commit of a longer operation changes, so that
+// defaultChunk is how many messages one commit of a longer operation changes, so that
 // the doors' commits come in between.
-const chunk = 1000
+const defaultChunk = 1000
 
 // Options of New. The zero value is useful.
 type Options struct {
@@ -69,6 +69,8 @@ type Store struct {
 	feed      feed
 	snapshots cache
 	usage     usageTable
+	chunk     int
+	keptLog   int
 }
 
 // New makes the store over an open database (with Schema among its migrations)
@@ -80,7 +82,7 @@ func New(db *sqlite.DB, blobs *blob.Store, o Options) *Store {
 	if o.CacheBytes == 0 {
 		o.CacheBytes = 12 << 20
 	}
-	s := &Store{db: db, blobs: blobs, log: o.Log}
+	s := &Store{db: db, blobs: blobs, log: o.Log, chunk: defaultChunk, keptLog: defaultLog}
 	s.snapshots.init(o.CacheBytes)
 	s.usage.init()
 	s.feed.init()

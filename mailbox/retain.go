@@ -9,9 +9,9 @@ import (
 	"mailstead/internal/sqlite"
 )
 
-// keptLog is how many expunges of a mailbox are remembered at least. A client
+// defaultLog is how many expunges of a mailbox are remembered at least. A client
 // that comes back after more than that compares all UIDs (RFC 7162, 3.2.5.2).
-const keptLog = 20_000
+const defaultLog = 20_000
 
 // pause between two chunks of housekeeping leaves the writer to the doors.
 const pause = 20 * time.Millisecond
@@ -137,7 +137,7 @@ func (s *Store) expiring(ctx context.Context, now time.Time) (out []expiry, err 
 func (s *Store) expire(ctx context.Context, e expiry) (removed int, err error) {
 	for {
 		var old []int64
-		old, err = s.ids(ctx, `SELECT uid FROM placement WHERE mailbox = ? AND saved < ? ORDER BY uid LIMIT ?`, e.mailbox, e.before, chunk)
+		old, err = s.ids(ctx, `SELECT uid FROM placement WHERE mailbox = ? AND saved < ? ORDER BY uid LIMIT ?`, e.mailbox, e.before, s.chunk)
 		if err != nil || len(old) == 0 {
 			return removed, err
 		}
@@ -159,7 +159,7 @@ func (s *Store) expire(ctx context.Context, e expiry) (removed int, err error) {
 
 // trimLogs raises the floors of long logs of expunges and deletes what is below.
 func (s *Store) trimLogs(ctx context.Context) error {
-	boxes, err := s.ids(ctx, `SELECT mailbox FROM expunged GROUP BY mailbox HAVING count(*) > ?`, 2*keptLog)
+	boxes, err := s.ids(ctx, `SELECT mailbox FROM expunged GROUP BY mailbox HAVING count(*) > ?`, 2*s.keptLog)
 	for i := 0; err == nil && i < len(boxes); i++ {
 		err = s.trimLog(ctx, boxes[i])
 	}
@@ -167,7 +167,7 @@ func (s *Store) trimLogs(ctx context.Context) error {
 }
 
 func (s *Store) trimLog(ctx context.Context, mailbox int64) error {
-	at, err := s.ids(ctx, `SELECT modseq FROM expunged WHERE mailbox = ? ORDER BY modseq DESC LIMIT 1 OFFSET ?`, mailbox, keptLog)
+	at, err := s.ids(ctx, `SELECT modseq FROM expunged WHERE mailbox = ? ORDER BY modseq DESC LIMIT 1 OFFSET ?`, mailbox, s.keptLog)
 	if err != nil || len(at) == 0 {
 		return err
 	}
@@ -180,7 +180,7 @@ func (s *Store) trimLog(ctx context.Context, mailbox int64) error {
 			// The mod-sequence up to which about a chunk of rows lies.
 			upTo := at[0]
 			err := tx.QueryRow(`SELECT modseq FROM expunged WHERE mailbox = ? AND modseq <= ? ORDER BY modseq LIMIT 1 OFFSET ?`,
-				mailbox, at[0], chunk).Scan(&upTo)
+				mailbox, at[0], s.chunk).Scan(&upTo)
 			if left = err == nil; err != nil && !errors.Is(err, sqlite.ErrNoRows) {
 				return err
 			}

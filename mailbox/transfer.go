@@ -41,7 +41,7 @@ func (s *Store) Copy(ctx context.Context, from int64, uids []uint32, to int64) (
 // Errors: ErrNotExist for either mailbox.
 func (s *Store) Move(ctx context.Context, from int64, uids []uint32, to int64) (Copied, error) {
 	var out Copied
-	chunks, err := s.chunks(ctx, from, uids, chunk)
+	chunks, err := s.chunks(ctx, from, uids, s.chunk)
 	if err == nil && len(chunks) == 0 { // nothing to move: only look where it would go
 		err = s.db.View(ctx, func(tx *sqlite.Tx) error {
 			m, err := byID(tx, to)

@@ -49,7 +49,7 @@ func (s *session) auth(args string) Reply {
 	switch {
 	case reply.Positive():
 		s.peer.Authenticated = true
-	case reply.Code == BadCredentials.Code:
+	case reply.Code == BadCredentials.Code, reply.Code == Throttled.Code:
 		s.logins++
 	}
 	return reply

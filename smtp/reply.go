@@ -36,6 +36,7 @@ var (
 	BadChunk       = Reply{421, "4.5.4", "size of chunk not understood, closing connection"}
 	SizeExhausted  = Reply{421, "4.3.4", "message far above the size limit, closing connection"}
 	LocalError     = Reply{451, "4.3.0", "local error, try again later"}
+	Throttled      = Reply{454, "4.7.0", "too many failed logins, wait some minutes"}
 	TooManyRcpts   = Reply{452, "4.5.3", "too many recipients"}
 	UnknownCommand = Reply{500, "5.5.1", "unknown command"}
 	LineTooLong    = Reply{500, "5.5.2", "line too long"}

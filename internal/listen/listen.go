@@ -228,7 +228,7 @@ func (s *Server) enter(a netip.Addr) (network netip.Prefix, ok bool) {
 	if !a.IsValid() || a.IsLoopback() {
 		return netip.Prefix{}, true
 	}
-	network = networkOf(a)
+	network = NetworkOf(a)
 	limit := s.MaxPerNet
 	if limit == 0 {
 		limit = DefaultMaxPerNet
@@ -253,8 +253,8 @@ func (s *Server) exit(network netip.Prefix) {
 	}
 }
 
-// networkOf is what one customer of a provider usually holds.
-func networkOf(a netip.Addr) netip.Prefix {
+// NetworkOf is what one customer of a provider usually holds.
+func NetworkOf(a netip.Addr) netip.Prefix {
 	bits := 24
 	if a.Is6() {
 		bits = 56

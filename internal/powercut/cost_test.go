@@ -3,11 +3,14 @@ package powercut
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -105,6 +108,140 @@ func TestSyncsPerMessage(t *testing.T) {
 	if float64(logs)/n > 0.3 {
 		t.Errorf("%d syncs of the log for %.0f messages on 32 connections", logs, n)
 	}
+}
+
+// TestStartAndIdle starts the program and lets it rest.
+func TestStartAndIdle(t *testing.T) {
+	s := newServer(t, program(t, ""), dataDir(t))
+	s.populate()
+	begin := time.Now()
+	if err := s.launch(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.kill()
+	for {
+		if c, err := dialSMTP(s.smtp, ""); err == nil {
+			c.Close()
+			break
+		}
+		if time.Since(begin) > 20*time.Second {
+			t.Fatalf("no banner\n%s", s.out)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	banner := time.Since(begin)
+	time.Sleep(2 * time.Second)
+	idle := s.pss(t)
+	t.Logf("first banner after %.0f ms, %.1f MiB idle (PSS)", float64(banner.Microseconds())/1000, idle)
+	if banner > time.Second { // 50 ms on a machine with nothing else to do
+		t.Errorf("the first banner took %v", banner)
+	}
+	if idle > 25 {
+		t.Errorf("%.1f MiB idle, wanted under 25", idle)
+	}
+}
+
+var pssRE = regexp.MustCompile(`Pss:\s+(\d+) kB`)
+
+// pss is the server's proportional set size in MiB.
+func (s *server) pss(t *testing.T) float64 {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", s.cmd.Process.Pid))
+	if err != nil {
+		t.Skip("no smaps_rollup here")
+	}
+	m := pssRE.FindSubmatch(b)
+	if m == nil {
+		t.Fatal("no Pss")
+	}
+	kib, _ := strconv.Atoi(string(m[1]))
+	return float64(kib) / 1024
+}
+
+// TestDiskPerMessage receives mail of 6,556 bytes in the mean, most of it under
+// 4 KiB, lets the filer and the checkpoint finish, and counts blocks.
+func TestDiskPerMessage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("writes 30 MB")
+	}
+	s := newServer(t, program(t, ""), dataDir(t))
+	s.populate()
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	var y diary
+	for range 20 { // folders and first pages
+		if err := deliver(s, &y, small); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	before, _ := blocks(t, s.data)
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+	const clients, each = 8, 500
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			c, err := dialSMTP(s.smtp, "")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			for i := range each {
+				size := 3650 // newMail ends a little above
+				if i%25 == 12 {
+					size = 72_600
+				}
+				m := newMail("a@sender.test", "alice@"+domain, size)
+				if err := c.send(&deed{}, "a@sender.test", m, "alice@"+domain); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if _, files := blocks(t, s.data); files >= clients*each+20 {
+			break
+		}
+	}
+	if err := s.stop(); err != nil {
+		t.Fatal(err)
+	}
+	after, files := blocks(t, s.data)
+	share := (after - before) / (clients * each)
+	t.Logf("%d bytes on disk a message, %d files", share, files)
+	if share > 8300 {
+		t.Errorf("%d bytes on disk a message, wanted at most 8,300", share)
+	}
+}
+
+// blocks sums what a folder takes on the disk, and counts message files.
+func blocks(t *testing.T, dir string) (bytes int64, files int) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(p string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return nil // a file may go while we look
+		}
+		var st syscall.Stat_t
+		if syscall.Lstat(p, &st) == nil {
+			bytes += st.Blocks * 512
+		}
+		if strings.HasSuffix(p, ".eml") {
+			files++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes, files
 }
 
 var peakRE = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)

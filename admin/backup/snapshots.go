@@ -1,0 +1,155 @@
+// Package backup makes copies of what the server keeps and keeps the right ones.
+// So far these are the hourly snapshots of mailstead.db: the index alone, beside
+// the message files, from which a damaged or lost database is set up again.
+// They are no protection against a lost disk.
+//
+// A snapshot is written under a temporary name, synced, and then named by its
+// time: what has its name is whole. internal/sqlite does that; this room knows
+// when, where and how many. Snapshots taken before a migration have other names
+// and are left alone.
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"mailstead/internal/sqlite"
+)
+
+// What is kept: the newest of each of the last 24 hours that have one, and of
+// each of the last 7 days.
+const (
+	keepHours = 24
+	keepDays  = 7
+)
+
+const (
+	prefix = "hourly-"
+	suffix = ".db"
+	layout = "20060102T150405Z"
+)
+
+// Database is what snapshots are taken of.
+type Database interface {
+	Backup(ctx context.Context, dest string) error
+}
+
+// Snapshots are the hourly copies in a folder.
+type Snapshots struct {
+	DB  Database
+	Dir string
+}
+
+// Take adds a snapshot of now and removes what is no longer kept. It is the
+// hourly job.
+func (s Snapshots) Take(ctx context.Context) (path string, err error) {
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return "", fmt.Errorf("take a snapshot: %w", err)
+	}
+	path = filepath.Join(s.Dir, prefix+time.Now().UTC().Format(layout)+suffix)
+	if err := s.DB.Backup(ctx, path); err != nil {
+		return "", fmt.Errorf("take a snapshot: %w", err)
+	}
+	if err := s.prune(); err != nil {
+		return path, fmt.Errorf("remove old snapshots: %w", err)
+	}
+	return path, nil
+}
+
+// Snapshot is one copy.
+type Snapshot struct {
+	Path string
+	Time time.Time
+}
+
+// List gives the snapshots in dir, the newest first.
+func List(dir string) ([]Snapshot, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []Snapshot
+	for _, e := range entries {
+		name, ours := strings.CutPrefix(e.Name(), prefix)
+		name, whole := strings.CutSuffix(name, suffix)
+		t, err := time.Parse(layout, name)
+		if ours && whole && err == nil {
+			all = append(all, Snapshot{filepath.Join(dir, e.Name()), t})
+		}
+	}
+	slices.SortFunc(all, func(a, b Snapshot) int { return b.Time.Compare(a.Time) })
+	return all, nil
+}
+
+// Newest gives the newest snapshot that can be read whole. skipped says what was
+// wrong with newer ones. Errors: ErrNone.
+func Newest(ctx context.Context, dir string) (s Snapshot, skipped []error, err error) {
+	all, err := List(dir)
+	if err != nil {
+		return s, nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	for _, s := range all {
+		if err := sqlite.Verify(ctx, s.Path); err != nil {
+			if ctx.Err() != nil {
+				return Snapshot{}, skipped, err
+			}
+			skipped = append(skipped, err)
+			continue
+		}
+		return s, skipped, nil
+	}
+	return s, skipped, ErrNone
+}
+
+// ErrNone tells that there is no readable snapshot.
+var ErrNone = errors.New("no readable snapshot")
+
+func (s Snapshots) prune() error {
+	all, err := List(s.Dir)
+	if err != nil {
+		return err
+	}
+	kept := keep(all)
+	var errs []error
+	for _, one := range all {
+		if !slices.Contains(kept, one) {
+			errs = append(errs, os.Remove(one.Path))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// keep picks from snapshots (the newest first) the newest of each hour and day,
+// as many as are kept. It counts those that are there, not those that ought to
+// be: a server that was off for a month keeps its last 24.
+func keep(all []Snapshot) []Snapshot {
+	var kept []Snapshot
+	pick := func(unit time.Duration, n int) {
+		var last time.Time
+		for _, s := range all {
+			t := s.Time.Truncate(unit)
+			if t.Equal(last) {
+				continue
+			}
+			if n--; n < 0 {
+				return
+			}
+			last = t
+			if !slices.Contains(kept, s) {
+				kept = append(kept, s)
+			}
+		}
+	}
+	pick(time.Hour, keepHours)
+	pick(24*time.Hour, keepDays)
+	return kept
+}

@@ -1,0 +1,77 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// operations is the site map: every operation that takes and gives one value.
+func operations() []operation {
+	return []operation{
+		op("status", (*Ops).status),
+
+		op("account.list", (*Ops).accountList),
+		op("account.show", (*Ops).accountShow),
+		op("account.add", (*Ops).accountAdd),
+		op("account.set", (*Ops).accountSet),
+		op("account.password", (*Ops).accountPassword),
+		op("account.disable", (*Ops).accountDisable),
+		op("account.quota", (*Ops).accountQuota),
+		op("account.plan", (*Ops).accountPlan),
+		op("account.delete", (*Ops).accountDelete),
+		op("account.undelete", (*Ops).accountUndelete),
+		op("account.address.add", (*Ops).addressAdd),
+		op("account.address.remove", (*Ops).addressRemove),
+		op("app-password.list", (*Ops).appPasswordList),
+		op("app-password.add", (*Ops).appPasswordAdd),
+		op("app-password.revoke", (*Ops).appPasswordRevoke),
+
+		op("domain.list", (*Ops).domainList),
+		op("domain.add", (*Ops).domainAdd),
+		op("domain.set", (*Ops).domainSet),
+		op("domain.remove", (*Ops).domainRemove),
+
+		op("alias.list", (*Ops).aliasList),
+		op("alias.add", (*Ops).aliasAdd),
+		op("alias.remove", (*Ops).aliasRemove),
+
+		op("queue.list", (*Ops).queueList),
+		op("queue.show", (*Ops).queueShow),
+		op("queue.retry", (*Ops).queueRetry),
+		op("queue.hold", (*Ops).queueHold),
+		op("queue.delete", (*Ops).queueDelete),
+
+		op("trace", (*Ops).trace),
+	}
+}
+
+// stream is an entry that reads and writes bytes while it works.
+type stream struct {
+	name string
+	run  func(ctx context.Context, o *Ops, in json.RawMessage, r io.Reader, w io.Writer) error
+}
+
+// streamOf makes an entry of a function on a typed value. r ends with what the
+// caller sends; what is written to w reaches the caller at once, so progress can
+// be lines of JSON. An error may come after any number of bytes.
+func streamOf[In any](name string, fn func(o *Ops, ctx context.Context, in In, r io.Reader, w io.Writer) error) stream {
+	return stream{name, func(ctx context.Context, o *Ops, raw json.RawMessage, r io.Reader, w io.Writer) error {
+		var in In
+		if err := decode(raw, &in); err != nil {
+			return &Error{Kind: Invalid, Text: fmt.Sprintf("%s: %v", name, err)}
+		}
+		return fn(o, ctx, in, r, w)
+	}}
+}
+
+// streams lists them: import and export stand here, one line each,
+//
+//	streamOf("import", (*Ops).importMail),
+//
+// with their functions in a file of their own in this room. A command calls
+// Caller.Stream, which works with and without a running server.
+func streams() []stream {
+	return []stream{}
+}

@@ -1,0 +1,49 @@
+package control
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"mailstead/internal/maillog"
+	"mailstead/internal/trace"
+)
+
+// Status is what status gives.
+type Status struct {
+	Version string    `json:"version"`
+	Data    string    `json:"data"`
+	Running bool      `json:"running"`
+	PID     int       `json:"pid"`
+	Started time.Time `json:"started,omitzero"`
+}
+
+func (o *Ops) status(context.Context, None) (Status, error) {
+	return Status{Version: o.Version, Data: o.Data, Running: !o.Started.IsZero(), PID: os.Getpid(), Started: o.Started}, nil
+}
+
+// TraceQuery is what trace takes.
+type TraceQuery struct {
+	Text  string    `json:"text"` // our id, a Message-ID, an address, a queue number
+	Since time.Time `json:"since,omitzero"`
+	Limit int       `json:"limit,omitempty"`
+}
+
+// Traced is the life of one message, or one event of none.
+type Traced struct {
+	MID    string          `json:"mid,omitempty"`
+	Story  []string        `json:"story"`
+	Events []maillog.Event `json:"events"`
+}
+
+func (o *Ops) trace(ctx context.Context, in TraceQuery) ([]Traced, error) {
+	events, err := o.Trace.Find(ctx, trace.Query{Text: in.Text, Since: in.Since, Limit: in.Limit})
+	if err != nil {
+		return nil, err
+	}
+	list := []Traced{}
+	for _, m := range trace.Messages(events) {
+		list = append(list, Traced{MID: m[0].MID, Story: trace.Story(m), Events: m})
+	}
+	return list, nil
+}

@@ -1,0 +1,44 @@
+package local
+
+import (
+	"context"
+	"errors"
+
+	"mailstead/account"
+	"mailstead/message"
+	"mailstead/smtp"
+)
+
+// What doors say of an address.
+var (
+	NoRelay   = smtp.Reply{Code: 550, Status: "5.7.1", Text: "relaying denied: this address is not served here"}
+	NoAddress = smtp.Reply{Code: 550, Status: "5.1.1", Text: "no such address here"}
+	Disabled  = smtp.Reply{Code: 550, Status: "5.2.1", Text: "this account is disabled"}
+)
+
+// Resolve finds the accounts behind an address that can take a message of size
+// octets (0: not known). A Reply that is not zero refuses the address. An alias
+// is full only when everybody behind it is.
+func (a *Agent) Resolve(ctx context.Context, address message.Address, size int64) ([]account.Target, smtp.Reply, error) {
+	targets, err := a.o.Accounts.Resolve(ctx, address)
+	switch {
+	case errors.Is(err, account.ErrNotLocal):
+		return nil, NoRelay, nil
+	case errors.Is(err, account.ErrUnknown):
+		return nil, NoAddress, nil
+	case errors.Is(err, account.ErrDisabled):
+		return nil, Disabled, nil
+	case err != nil:
+		return nil, smtp.Reply{}, err
+	}
+	for _, target := range targets {
+		u, err := a.o.Mailboxes.Usage(ctx, target.Account)
+		if err != nil {
+			return nil, smtp.Reply{}, err
+		}
+		if !u.Full(max(size, 1)) {
+			return targets, smtp.Reply{}, nil
+		}
+	}
+	return nil, OverQuota, nil
+}
