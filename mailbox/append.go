@@ -47,46 +47,50 @@ func (s *Store) Append(tx *sqlite.Tx, in *Incoming, p Placing) (Placed, error) {
 
 // append lets usage grow to share percent of the limit.
 func (s *Store) append(tx *sqlite.Tx, in *Incoming, p Placing, share int64) (Placed, error) {
-	out := Placed{Mailbox: p.Mailbox}
 	size := int64(len(p.Prefix)) + in.Draft.Size()
 	account, err := s.charge(tx, p.Mailbox, size, share)
 	if err != nil {
-		return out, err
+		return Placed{}, err
 	}
-	now := time.Now()
 	if p.Received.IsZero() {
-		p.Received = now
+		p.Received = time.Now()
 	}
-	var modseq int64
-	err = tx.QueryRow(`UPDATE mailbox SET uidnext = uidnext + 1, modseq = modseq + 1, messages = messages + 1,
-			unseen = unseen + ?, deleted = deleted + ?, size = size + ? WHERE id = ?
-		RETURNING uidvalidity, uidnext - 1, modseq`,
-		1-p.Flags.count(Seen), p.Flags.count(Deleted), size, p.Mailbox).Scan(&out.UIDValidity, &out.UID, &modseq)
-	if err != nil {
-		return out, err
-	}
-	out.ModSeq = uint64(modseq)
 	thread, err := in.threadOf(tx, account)
 	if err != nil {
-		return out, err
+		return Placed{}, err
 	}
-	out.Email, err = tx.Insert(`INSERT INTO email (account, body, size, received, msgid, thread, sort, envelope, structure, parts, preview, prefix)
+	email, err := tx.Insert(`INSERT INTO email (account, body, size, received, msgid, thread, sort, envelope, structure, parts, preview, prefix)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		account, int64(p.Body), size, p.Received.Unix(), in.msgid, thread, in.sort,
 		in.Envelope, in.BodyStructure, in.Parts, in.Summary.Preview, notNil(p.Prefix))
 	if err != nil {
-		return out, err
+		return Placed{}, err
 	}
-	_, err = tx.Exec(`INSERT INTO placement (mailbox, uid, email, flags, modseq, keywords, saved, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		p.Mailbox, out.UID, out.Email, int64(p.Flags), modseq, joinKeywords(p.Keywords), now.Unix(), size)
+	if err := s.blobs.Ref(tx, p.Body, account); err != nil {
+		return Placed{}, err
+	}
+	out, err := s.addPlacement(tx, p.Mailbox, email, size, p)
+	if err == nil {
+		s.announce(tx, account, p.Mailbox, out.ModSeq)
+	}
+	return out, err
+}
+
+// addPlacement gives an email the mailbox's next UID.
+func (s *Store) addPlacement(tx *sqlite.Tx, mailbox, email, size int64, p Placing) (Placed, error) {
+	out := Placed{Mailbox: mailbox, Email: email}
+	var modseq int64
+	err := tx.QueryRow(`UPDATE mailbox SET uidnext = uidnext + 1, modseq = modseq + 1, messages = messages + 1,
+			unseen = unseen + ?, deleted = deleted + ?, size = size + ? WHERE id = ?
+		RETURNING uidvalidity, uidnext - 1, modseq`,
+		1-p.Flags.count(Seen), p.Flags.count(Deleted), size, mailbox).Scan(&out.UIDValidity, &out.UID, &modseq)
 	if err != nil {
 		return out, err
 	}
-	if err := s.blobs.Ref(tx, p.Body, account); err != nil {
-		return out, err
-	}
-	s.announce(tx, account, p.Mailbox, out.ModSeq)
-	return out, nil
+	out.ModSeq = uint64(modseq)
+	_, err = tx.Exec(`INSERT INTO placement (mailbox, uid, email, flags, modseq, keywords, saved, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		mailbox, out.UID, email, int64(p.Flags), modseq, joinKeywords(p.Keywords), time.Now().Unix(), size)
+	return out, err
 }
 
 func notNil(b []byte) []byte {

@@ -15,9 +15,9 @@ import (
 // been under 80 percent (see discharge).
 const warnAt = 90
 
-// noticeShare is the percentage of the limit up to which a notice is kept: it
-// tells of the full mailbox, so it must not fail because of it.
-const noticeShare = 1000
+// noLimit is a share of the limit for what must not fail because of it: the
+// notice that tells of it, and mail that was kept before.
+const noLimit = 1 << 30
 
 // Correspondents are the two ends of a notice that the server writes.
 type Correspondents struct{ From, To message.Address }
@@ -79,7 +79,7 @@ func (s *Store) warn(ctx context.Context, account int64, c Correspondents) (give
 		if err != nil {
 			return err
 		}
-		_, err = s.append(tx, in, Placing{Mailbox: inbox.ID, Body: body}, noticeShare)
+		_, err = s.append(tx, in, Placing{Mailbox: inbox.ID, Body: body}, noLimit)
 		given = err == nil
 		return err
 	})

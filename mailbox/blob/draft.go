@@ -22,6 +22,7 @@ type Draft struct {
 	size   int64
 	sum    [sha256.Size]byte
 	owners []int64     // whose folders hold its name
+	found  bool        // its file was there before, see Found.Open
 	kept   atomic.Bool // a transaction that ran Commit has committed
 	closed atomic.Bool // a caller that gave up waiting closes while the writer may run Commit
 	commit func()
@@ -128,7 +129,7 @@ func readMem(mem, p []byte, off int64) (int, error) {
 }
 
 // inline tells whether the body is accepted as a row.
-func (d *Draft) inline() bool { return d.size <= InlineLimit }
+func (d *Draft) inline() bool { return d.size <= InlineLimit && !d.found }
 
 // Commit writes the body's row (and its bytes when inline) in tx. It may run
 // twice, as every fn of Update. It gives no reference: call Store.Ref for each
