@@ -93,12 +93,12 @@ func (s *Store) SetFlags(ctx context.Context, mailbox int64, uids []uint32, op F
 	chunks, err := s.chunks(ctx, mailbox, uids, s.chunk)
 	for i := 0; err == nil && i < len(chunks); i++ {
 		var bad []uint32
-		err = s.db.Update(ctx, func(tx *sqlite.Tx) (err error) {
+		err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
 			bad, err = s.setFlags(tx, change, chunks[i])
 			return err
 		})
+		failed = append(failed, bad...)
 		if err == nil {
-			failed = append(failed, bad...)
 			err = ctx.Err()
 		}
 	}

@@ -23,7 +23,7 @@ func (s *Store) Create(ctx context.Context, account int64, name, use string) (m 
 	if use, err = cleanUse(use); err != nil {
 		return m, fmt.Errorf("create %q: %w", name, err)
 	}
-	err = s.db.Update(ctx, func(tx *sqlite.Tx) (err error) {
+	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
 		m, err = s.create(tx, account, name, use)
 		return err
 	})
@@ -105,7 +105,7 @@ func (s *Store) Delete(ctx context.Context, account int64, name string) error {
 		return fmt.Errorf("delete mailbox: %w", ErrNotExist)
 	}
 	var id int64
-	err = s.db.Update(ctx, func(tx *sqlite.Tx) (err error) {
+	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
 		id, err = s.doom(tx, account, name)
 		return err
 	})

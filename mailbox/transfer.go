@@ -23,7 +23,7 @@ func (s *Store) Copy(ctx context.Context, from int64, uids []uint32, to int64) (
 	var out Copied
 	spans, err := s.spans(ctx, from, uids)
 	if err == nil {
-		err = s.db.Update(ctx, func(tx *sqlite.Tx) (err error) {
+		err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
 			_, out, err = s.place(tx, from, spans, to)
 			return err
 		})
@@ -51,7 +51,7 @@ func (s *Store) Move(ctx context.Context, from int64, uids []uint32, to int64) (
 	}
 	for i := 0; err == nil && i < len(chunks); i++ {
 		var part Copied
-		err = s.db.Update(ctx, func(tx *sqlite.Tx) (err error) {
+		err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
 			part, err = s.move(tx, from, chunks[i], to)
 			return err
 		})

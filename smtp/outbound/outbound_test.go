@@ -27,7 +27,10 @@ func inWorld(t *testing.T, fn func(t *testing.T, w *world.World, o *Outbound)) {
 			t.Fatal(err)
 		}
 		defer w.Close()
-		r := newResolver(t, w)
+		r, err := dns.New(w.Resolver())
+		if err != nil {
+			t.Fatal(err)
+		}
 		r.Dial = w.Dial
 		o := &Outbound{
 			Hostname: "mail.us.test", Resolver: r, Dial: w.Dial, Roots: w.CA,
@@ -36,15 +39,6 @@ func inWorld(t *testing.T, fn func(t *testing.T, w *world.World, o *Outbound)) {
 		defer o.Close()
 		fn(t, w, o)
 	})
-}
-
-func newResolver(t *testing.T, w *world.World) *dns.Client {
-	t.Helper()
-	r, err := dns.New(w.Resolver())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return r
 }
 
 // body is a message in memory.

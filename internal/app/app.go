@@ -1,0 +1,186 @@
+// Package app composes the server: it is the only room that knows all others.
+// OpenStores opens what keeps, New puts the doors in front of it, Run serves
+// until its context ends, Close puts everything back.
+//
+//	config ─▶ OpenStores ─▶ New ─▶ Listen ─▶ Run ─▶ Close
+//
+// A store that can promise nothing any more (a failed sync) ends Run with that
+// error: the doors answer 421 and BYE, and the next start recovers.
+//
+// Ports, jobs and the route of a queued message stand here and nowhere else.
+package app
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"mailstead/acme"
+	"mailstead/internal/config"
+	"mailstead/internal/control"
+	"mailstead/internal/listen"
+	"mailstead/smtp/outbound"
+)
+
+// grace is what sessions get to finish what they are doing at a stop.
+const grace = 10 * time.Second
+
+// Options of New. The zero value of each field but Config is useful.
+type Options struct {
+	Config  config.Config
+	Log     *slog.Logger
+	Version string
+
+	// The road out, for a world of one's own; zero values are the Internet's.
+	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	Port  int                 // where remote MTAs listen; 0 means 25
+	Roots *x509.CertPool      // what their certificates are verified with
+	Own   func() []netip.Addr // where we are the server; nil means this machine
+}
+
+// App is a whole server.
+type App struct {
+	*Stores
+	o      Options
+	out    *outbound.Outbound
+	doors  []*listen.Server
+	socket *control.Server
+	failed context.CancelCauseFunc
+	broken context.Context // ends when nothing more can be promised
+	goes   sync.WaitGroup
+}
+
+// New opens the stores and makes the doors; nothing listens yet.
+func New(ctx context.Context, o Options) (*App, error) {
+	if o.Config.Hostname == "" {
+		return nil, &HostnameError{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	a := &App{o: o}
+	a.broken, a.failed = context.WithCancelCause(context.WithoutCancel(ctx))
+	cert, err := certificate(o.Config)
+	if err != nil {
+		return nil, err
+	}
+	if a.Stores, err = OpenStores(ctx, o.Config, o.Log, func(err error) { a.failed(err) }); err != nil {
+		return nil, err
+	}
+	if err := a.compose(cert); err != nil {
+		return nil, errors.Join(err, a.Close(ctx))
+	}
+	return a, nil
+}
+
+// HostnameError says that the one key without a default is missing.
+type HostnameError struct{}
+
+func (*HostnameError) Error() string { return "this host has no name for the world" }
+
+// Hint is the next step for a person.
+func (*HostnameError) Hint() string {
+	return `put hostname = "mail.example.org" (your name) into mailstead.toml`
+}
+
+func certificate(c config.Config) (*acme.Source, error) {
+	if c.TLSCert != "" {
+		return acme.Files(c.TLSCert, c.TLSKey)
+	}
+	return acme.SelfSigned(filepath.Join(c.Data, "acme"), c.Hostname)
+}
+
+// Listen binds every address, so that a taken port is told before anything runs.
+func (a *App) Listen() error {
+	for i, d := range a.doors {
+		if err := d.Listen(); err != nil {
+			for _, bound := range a.doors[:i] {
+				bound.Shutdown(a.broken)
+			}
+			return fmt.Errorf("open the door %s: %w", d.Name, err)
+		}
+	}
+	return a.socket.Listen()
+}
+
+// Addr is where a door listens, by its name ("smtp", "submissions", "imaps");
+// nil when it does not.
+func (a *App) Addr(door string) net.Addr {
+	for _, d := range a.doors {
+		if bound := d.Bound(); d.Name == door && len(bound) > 0 {
+			return bound[0]
+		}
+	}
+	return nil
+}
+
+// Run serves until ctx ends or the store can promise nothing any more, which is
+// its error. Listen came before.
+func (a *App) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	context.AfterFunc(a.broken, stop)
+
+	for _, d := range a.doors {
+		a.goes.Go(func() {
+			if err := d.Serve(); err != nil {
+				a.failed(fmt.Errorf("door %s: %w", d.Name, err))
+			}
+		})
+	}
+	a.goes.Go(func() {
+		if err := a.socket.Serve(); err != nil {
+			a.Log.Warn("control socket", "err", err)
+		}
+	})
+	for _, run := range []func(context.Context) error{a.Blobs.Run, a.Queue.Run} {
+		a.goes.Go(func() {
+			if err := run(ctx); err != nil && ctx.Err() == nil {
+				a.failed(err)
+			}
+		})
+	}
+	a.runJobs(ctx, a.jobs())
+	a.Log.Info("ready", "hostname", a.o.Config.Hostname, "version", a.o.Version)
+
+	<-ctx.Done()
+	a.shutdown()
+	a.goes.Wait()
+	if a.broken.Err() != nil {
+		return context.Cause(a.broken)
+	}
+	return nil
+}
+
+// shutdown closes all doors at once and gives their sessions grace.
+func (a *App) shutdown() {
+	ctx, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	var doors sync.WaitGroup
+	for _, d := range a.doors {
+		doors.Go(func() {
+			if err := d.Shutdown(ctx); err != nil {
+				a.Log.Debug("sessions cut at the stop", "door", d.Name, "err", err)
+			}
+		})
+	}
+	doors.Go(func() { a.socket.Shutdown(ctx) })
+	doors.Wait()
+}
+
+// Close ends what Run left and closes the stores.
+func (a *App) Close(ctx context.Context) error {
+	var err error
+	if a.out != nil {
+		err = a.out.Close()
+	}
+	a.failed(nil)
+	return errors.Join(err, a.Stores.Close(ctx))
+}

@@ -1,0 +1,52 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// LockedError says that somebody else has the data directory open.
+type LockedError struct {
+	Data   string
+	Holder string // "mailstead serve (pid 812)"
+}
+
+func (e *LockedError) Error() string {
+	return fmt.Sprintf("%s is in use by %s", e.Data, e.Holder)
+}
+
+// Hint is the next step for a person.
+func (e *LockedError) Hint() string { return "stop it first, or name another directory with --data" }
+
+// takeLock holds data/lock for this process until the file is closed. The kernel
+// gives it back however the process ends.
+func takeLock(data string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(data, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		holder, _ := io.ReadAll(io.LimitReader(f, 200))
+		f.Close()
+		return nil, &LockedError{Data: data, Holder: strings.TrimSpace(string(holder))}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	name := filepath.Base(os.Args[0])
+	if len(os.Args) > 1 {
+		name += " " + os.Args[1]
+	}
+	if err := f.Truncate(0); err == nil {
+		_, err = f.WriteAt(fmt.Appendf(nil, "%s (pid %d)\n", name, os.Getpid()), 0)
+	}
+	return f, err
+}

@@ -1,0 +1,110 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"mailstead/account"
+	"mailstead/internal/config"
+	"mailstead/internal/control"
+	"mailstead/internal/maillog"
+	"mailstead/internal/sqlite"
+	"mailstead/internal/trace"
+	"mailstead/mailbox"
+	"mailstead/mailbox/blob"
+	"mailstead/message"
+	"mailstead/smtp/queue"
+)
+
+// Stores are the rooms that keep things: all that a command needs when no
+// server runs, and what the doors of a server share.
+type Stores struct {
+	Config   config.Config
+	Log      *slog.Logger
+	DB       *sqlite.DB
+	Accounts *account.Store
+	Blobs    *blob.Store
+	Mail     *mailbox.Store
+	Trace    *trace.Store
+	Queue    *queue.Queue // delivers only in a server
+
+	route func(message.Domain) queue.Deliverer
+	close []func(context.Context) error // in reverse order of opening
+}
+
+// migrations are the tables of mailstead.db, room by room.
+func migrations() []fs.FS {
+	return []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema()}
+}
+
+// OpenStores opens the data directory, making it when it is new, and holds its
+// lock until Close. fatal is called once when nothing more can be promised.
+func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal func(error)) (s *Stores, err error) {
+	s = &Stores{Config: cfg, Log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return s, fmt.Errorf("make the data directory: %w", err)
+	}
+	lock, err := takeLock(cfg.Data)
+	if err != nil {
+		return s, err
+	}
+	s.onClose(func(context.Context) error { return lock.Close() })
+
+	s.DB, err = sqlite.Open(ctx, filepath.Join(cfg.Data, "mailstead.db"), sqlite.Options{
+		Log: log, Fatal: fatal, Migrations: migrations(),
+	})
+	if err != nil {
+		return s, fmt.Errorf("open the store: %w", err)
+	}
+	s.onClose(func(context.Context) error { return s.DB.Close() })
+
+	if s.Accounts, err = account.Open(ctx, s.DB, account.Options{Log: log}); err != nil {
+		return s, fmt.Errorf("open the accounts: %w", err)
+	}
+	s.onClose(s.Accounts.Close)
+	if s.Blobs, err = blob.New(ctx, s.DB, filepath.Join(cfg.Data, "messages"), blob.Options{Log: log, Fatal: fatal}); err != nil {
+		return s, fmt.Errorf("open the messages: %w", err)
+	}
+	if s.Trace, err = trace.Open(ctx, filepath.Join(cfg.Data, "trace.db"), s.DB, trace.Options{Log: log}); err != nil {
+		return s, fmt.Errorf("open the trace: %w", err)
+	}
+	s.onClose(func(context.Context) error { return s.Trace.Close() })
+	s.Mail = mailbox.New(s.DB, s.Blobs, mailbox.Options{Log: log})
+	s.Queue = queue.New(queue.Options{
+		DB: s.DB, Blobs: s.Blobs, Hostname: cfg.Hostname, Log: log,
+		Events: maillog.Sinks{maillog.Log{Logger: log}, s.Trace},
+		Route:  func(d message.Domain) queue.Deliverer { return s.route(d) },
+	})
+	return s, nil
+}
+
+// Ops are the operations over these stores, for a command in this process or
+// for the socket of a server.
+func (s *Stores) Ops(version string) *control.Ops {
+	return &control.Ops{
+		DB: s.DB, Accounts: s.Accounts, Mail: s.Mail, Blobs: s.Blobs, Queue: s.Queue, Trace: s.Trace,
+		Data: s.Config.Data, Version: version,
+	}
+}
+
+func (s *Stores) onClose(fn func(context.Context) error) { s.close = append(s.close, fn) }
+
+// Close closes what was opened, last first.
+func (s *Stores) Close(ctx context.Context) error {
+	var errs []error
+	for i := len(s.close) - 1; i >= 0; i-- {
+		errs = append(errs, s.close[i](ctx))
+	}
+	s.close = nil
+	return errors.Join(errs...)
+}
