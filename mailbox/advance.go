@@ -103,10 +103,7 @@ func divide(all []entry) (out []*run) {
 // read takes the rows of a SELECT uid, email, flags, modseq, keywords.
 func (v *Snapshot) read(rows *sqlite.Rows, out []entry) ([]entry, error) {
 	defer rows.Close()
-	known := make(map[string]uint32, len(v.sets))
-	for i, set := range v.sets {
-		known[strings.Join(set, " ")] = uint32(i)
-	}
+	var known map[string]uint32 // made when the first keyword comes
 	var (
 		e        entry
 		flags    uint32
@@ -120,6 +117,9 @@ func (v *Snapshot) read(rows *sqlite.Rows, out []entry) ([]entry, error) {
 		}
 		e.bits, e.modseq = flags, uint64(modseq)
 		if keywords != "" {
+			if known == nil {
+				known = v.knownSets()
+			}
 			set, ok := known[keywords]
 			if !ok {
 				set = uint32(len(v.sets))
@@ -132,6 +132,15 @@ func (v *Snapshot) read(rows *sqlite.Rows, out []entry) ([]entry, error) {
 		out = append(out, e)
 	}
 	return out, rows.Err()
+}
+
+// knownSets gives the index of each list of keywords in its kept form.
+func (v *Snapshot) knownSets() map[string]uint32 {
+	known := make(map[string]uint32, len(v.sets))
+	for i, set := range v.sets {
+		known[strings.Join(set, " ")] = uint32(i)
+	}
+	return known
 }
 
 // advance applies what happened since old: rows with a greater mod-sequence and

@@ -126,3 +126,43 @@ func (p *place) follow(box int64, stop <-chan struct{}) {
 		}
 	}
 }
+
+// A caller whose context ended while the writer was busy gets an error, not the
+// result of what may be committed later, and looks at nothing the writer writes.
+func TestGivenUpCallIsNotAnswered(t *testing.T) {
+	p := newPlace(t)
+	p.deliver("INBOX", "a", Deleted)
+	inbox, trash := p.box("INBOX").ID, p.box("Trash").ID
+	uids := []uint32{1}
+	for name, call := range map[string]func(ctx context.Context) error{
+		"create": func(ctx context.Context) error { _, err := p.Create(ctx, alice, "new", ""); return err },
+		"delete": func(ctx context.Context) error { return p.Delete(ctx, alice, "Sent") },
+		"flags": func(ctx context.Context) error {
+			_, err := p.SetFlags(ctx, inbox, uids, AddFlags, Seen, nil, 0)
+			return err
+		},
+		"copy":    func(ctx context.Context) error { _, err := p.Copy(ctx, inbox, uids, trash); return err },
+		"move":    func(ctx context.Context) error { _, err := p.Move(ctx, inbox, uids, trash); return err },
+		"expunge": func(ctx context.Context) error { _, err := p.Expunge(ctx, trash, uids); return err },
+	} {
+		ctx, cancel := context.WithCancel(context.Background())
+		busy, free := make(chan struct{}), make(chan struct{})
+		var others sync.WaitGroup
+		others.Go(func() {
+			p.update(func(*sqlite.Tx) error {
+				close(busy)
+				<-free
+				return nil
+			})
+		})
+		<-busy
+		others.Go(cancel)
+		if err := call(ctx); err == nil {
+			t.Errorf("%s: answered before its commit", name)
+		}
+		close(free)
+		others.Wait()
+	}
+	p.update(func(*sqlite.Tx) error { return nil })
+	p.consistent()
+}

@@ -43,10 +43,7 @@ func (s *Store) remove(ctx context.Context, mailbox int64, uids []uint32, must F
 	chunks, err := s.chunks(ctx, mailbox, uids, s.chunk)
 	for i := 0; err == nil && i < len(chunks); i++ {
 		var part []uint32
-		err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
-			part, err = s.removeSpans(tx, mailbox, chunks[i], must)
-			return err
-		})
+		part, err = update(ctx, s.db, func(tx *sqlite.Tx) ([]uint32, error) { return s.removeSpans(tx, mailbox, chunks[i], must) })
 		if err == nil {
 			gone = append(gone, part...)
 			err = ctx.Err()

@@ -93,10 +93,7 @@ func (s *Store) SetFlags(ctx context.Context, mailbox int64, uids []uint32, op F
 	chunks, err := s.chunks(ctx, mailbox, uids, s.chunk)
 	for i := 0; err == nil && i < len(chunks); i++ {
 		var bad []uint32
-		err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
-			bad, err = s.setFlags(tx, change, chunks[i])
-			return err
-		})
+		bad, err = update(ctx, s.db, func(tx *sqlite.Tx) ([]uint32, error) { return s.setFlags(tx, change, chunks[i]) })
 		failed = append(failed, bad...)
 		if err == nil {
 			err = ctx.Err()

@@ -23,12 +23,11 @@ func (s *Store) Create(ctx context.Context, account int64, name, use string) (m 
 	if use, err = cleanUse(use); err != nil {
 		return m, fmt.Errorf("create %q: %w", name, err)
 	}
-	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
-		m, err = s.create(tx, account, name, use)
-		return err
+	m, err = update(ctx, s.db, func(tx *sqlite.Tx) (Mailbox, error) {
+		return s.create(tx, account, name, use)
 	})
 	if err != nil {
-		return Mailbox{}, fmt.Errorf("create %q: %w", name, err)
+		return m, fmt.Errorf("create %q: %w", name, err)
 	}
 	return m, nil
 }
@@ -104,10 +103,8 @@ func (s *Store) Delete(ctx context.Context, account int64, name string) error {
 	if err != nil {
 		return fmt.Errorf("delete mailbox: %w", ErrNotExist)
 	}
-	var id int64
-	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
-		id, err = s.doom(tx, account, name)
-		return err
+	id, err := update(ctx, s.db, func(tx *sqlite.Tx) (int64, error) {
+		return s.doom(tx, account, name)
 	})
 	if err == nil && id != 0 {
 		err = s.bury(ctx, id)
@@ -157,19 +154,15 @@ func (s *Store) doom(tx *sqlite.Tx, account int64, name string) (id int64, err e
 // bury empties a doomed mailbox and removes its row.
 func (s *Store) bury(ctx context.Context, id int64) error {
 	for {
-		var left bool
-		err := s.db.Update(ctx, func(tx *sqlite.Tx) error {
-			left = false
+		left, err := update(ctx, s.db, func(tx *sqlite.Tx) (bool, error) {
 			n, err := s.removeFirst(tx, id)
-			if err != nil || n > 0 {
-				left = n > 0
-				return err
+			if err == nil {
+				_, err = tx.Exec(`DELETE FROM expunged WHERE mailbox = ?`, id)
 			}
-			if _, err := tx.Exec(`DELETE FROM expunged WHERE mailbox = ?`, id); err != nil {
-				return err
+			if err == nil && n == 0 {
+				_, err = tx.Exec(`DELETE FROM mailbox WHERE id = ? AND state = 2`, id)
 			}
-			_, err = tx.Exec(`DELETE FROM mailbox WHERE id = ? AND state = 2`, id)
-			return err
+			return n > 0, err
 		})
 		if err != nil || !left {
 			return err
@@ -297,14 +290,14 @@ func (s *Store) CreateDefaults(tx *sqlite.Tx, account int64) error {
 		{"Junk", UseJunk}, {"Trash", UseTrash}, {"Archive", UseArchive},
 	} {
 		_, err := s.create(tx, account, d.name, d.use)
-		if err != nil && !errors.Is(err, ErrExists) && !errors.Is(err, ErrUse) {
-			return fmt.Errorf("create %q: %w", d.name, err)
+		if errors.Is(err, ErrExists) || errors.Is(err, ErrUse) {
+			continue
 		}
 		if err == nil {
 			err = subscribe(tx, account, d.name)
 		}
-		if err != nil && !errors.Is(err, ErrExists) && !errors.Is(err, ErrUse) {
-			return fmt.Errorf("subscribe %q: %w", d.name, err)
+		if err != nil {
+			return fmt.Errorf("create %q: %w", d.name, err)
 		}
 	}
 	return nil

@@ -209,3 +209,21 @@ func byID(tx *sqlite.Tx, id int64) (Mailbox, error) {
 	}
 	return m, err
 }
+
+// update runs fn in the writer and gives its result once it is committed. When
+// ctx ends first, fn may still be running: its result must not be looked at, and
+// must not be written where the caller looks.
+func update[T any](ctx context.Context, db *sqlite.DB, fn func(tx *sqlite.Tx) (T, error)) (T, error) {
+	var out, none T
+	err := db.Update(ctx, func(tx *sqlite.Tx) error {
+		v, err := fn(tx)
+		if err == nil {
+			out = v
+		}
+		return err
+	})
+	if err != nil {
+		return none, err
+	}
+	return out, nil
+}

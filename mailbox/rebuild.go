@@ -69,31 +69,41 @@ func (r *rebuilder) dropLoose(ctx context.Context) error {
 // dropMissing deletes emails whose bytes are gone.
 func (r *rebuilder) dropMissing(ctx context.Context) error {
 	accounts, err := r.s.ids(ctx, `SELECT DISTINCT account FROM email`)
-	for i := 0; err == nil && i < len(accounts); i++ {
-		var missing []blob.ID
-		missing, err = r.s.blobs.Missing(ctx, accounts[i])
+	if err != nil {
+		return err
+	}
+	for _, a := range accounts {
+		missing, err := r.s.blobs.Missing(ctx, a)
+		if err != nil {
+			return err
+		}
 		for part := range slices.Chunk(missing, r.s.chunk) {
-			if err == nil {
-				err = r.s.db.Update(ctx, func(tx *sqlite.Tx) error { return r.s.dropBodies(tx, part) })
+			if err := r.s.db.Update(ctx, func(tx *sqlite.Tx) error { return r.s.dropBodies(tx, part) }); err != nil {
+				return err
 			}
 		}
-		if err == nil && len(missing) > 0 {
-			r.say(accounts[i], "the bytes of %d messages of account %d are gone; their entries were removed", len(missing), accounts[i])
+		if len(missing) > 0 {
+			r.say(a, "the bytes of %d messages of account %d are gone; their entries were removed", len(missing), a)
 		}
 	}
-	if err == nil { // also those whose body has no row at all
-		var emails []int64
-		emails, err = r.s.ids(ctx, `SELECT id FROM email e WHERE NOT EXISTS (SELECT 1 FROM body b WHERE b.id = e.body AND b.gone IS NULL)`)
-		for _, id := range emails {
-			if err == nil {
-				err = r.s.db.Update(ctx, func(tx *sqlite.Tx) error { return r.s.dropRow(tx, id, 0, 0) })
-			}
-		}
-		if len(emails) > 0 {
-			r.say(0, "%d entries had no body and were removed", len(emails))
+	return r.dropBodiless(ctx)
+}
+
+// dropBodiless deletes emails whose body has no row.
+func (r *rebuilder) dropBodiless(ctx context.Context) error {
+	emails, err := r.s.ids(ctx, `SELECT id FROM email e WHERE NOT EXISTS (SELECT 1 FROM body b WHERE b.id = e.body AND b.gone IS NULL)`)
+	if err != nil {
+		return err
+	}
+	for _, id := range emails {
+		if err := r.s.db.Update(ctx, func(tx *sqlite.Tx) error { return r.s.dropRow(tx, id, 0, 0) }); err != nil {
+			return err
 		}
 	}
-	return err
+	if len(emails) > 0 {
+		r.say(0, "%d entries had no body and were removed", len(emails))
+	}
+	return nil
 }
 
 // dropBodies removes every email of some bodies wherever it lies.

@@ -8,6 +8,15 @@ import "mailstead/internal/sqlite"
 // have filled since its last hourly snapshot.
 func skipIDs(tx *sqlite.Tx) error {
 	const gap = 1 << 28
-	_, err := tx.Exec(`UPDATE sqlite_sequence SET seq = seq + ? WHERE name IN ('email', 'mailbox')`, gap)
-	return err
+	for _, table := range [...]string{"email", "mailbox"} {
+		_, err := tx.Exec(`INSERT INTO sqlite_sequence (name, seq) SELECT ?1, 0
+			WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = ?1)`, table)
+		if err == nil {
+			_, err = tx.Exec(`UPDATE sqlite_sequence SET seq = seq + ? WHERE name = ?`, gap, table)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

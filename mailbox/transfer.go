@@ -23,9 +23,9 @@ func (s *Store) Copy(ctx context.Context, from int64, uids []uint32, to int64) (
 	var out Copied
 	spans, err := s.spans(ctx, from, uids)
 	if err == nil {
-		err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
-			_, out, err = s.place(tx, from, spans, to)
-			return err
+		out, err = update(ctx, s.db, func(tx *sqlite.Tx) (Copied, error) {
+			_, out, err := s.place(tx, from, spans, to)
+			return out, err
 		})
 	}
 	if err != nil {
@@ -51,10 +51,7 @@ func (s *Store) Move(ctx context.Context, from int64, uids []uint32, to int64) (
 	}
 	for i := 0; err == nil && i < len(chunks); i++ {
 		var part Copied
-		err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
-			part, err = s.move(tx, from, chunks[i], to)
-			return err
-		})
+		part, err = update(ctx, s.db, func(tx *sqlite.Tx) (Copied, error) { return s.move(tx, from, chunks[i], to) })
 		if err == nil {
 			out.UIDValidity = part.UIDValidity
 			out.From, out.To = append(out.From, part.From...), append(out.To, part.To...)

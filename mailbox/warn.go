@@ -48,7 +48,7 @@ func (s *Store) WarnQuota(ctx context.Context, who func(ctx context.Context, acc
 }
 
 // warn gives one account its notice.
-func (s *Store) warn(ctx context.Context, account int64, c Correspondents) (given bool, err error) {
+func (s *Store) warn(ctx context.Context, account int64, c Correspondents) (bool, error) {
 	u, err := s.Usage(ctx, account)
 	if err != nil {
 		return false, err
@@ -61,29 +61,29 @@ func (s *Store) warn(ctx context.Context, account int64, c Correspondents) (give
 	if err := in.Draft.Settle(ctx, account); err != nil {
 		return false, err
 	}
-	err = s.db.Update(ctx, func(tx *sqlite.Tx) error {
-		given = false
-		r, err := tx.Exec(`UPDATE mail_account SET warned = 1
-			WHERE account = ? AND quota > 0 AND warned = 0 AND bytes * 100 >= quota * ?`, account, warnAt)
-		if err != nil {
-			return err
-		}
-		if n, err := r.RowsAffected(); err != nil || n == 0 {
-			return err
-		}
-		inbox, err := s.byName(tx, account, Inbox)
-		if err != nil {
-			return err
-		}
-		body, err := in.Draft.Commit(tx)
-		if err != nil {
-			return err
-		}
-		_, err = s.append(tx, in, Placing{Mailbox: inbox.ID, Body: body}, noLimit)
-		given = err == nil
-		return err
-	})
-	return given && err == nil, err
+	return update(ctx, s.db, func(tx *sqlite.Tx) (bool, error) { return s.keepNotice(tx, in, account) })
+}
+
+// keepNotice appends the notice unless it has become needless.
+func (s *Store) keepNotice(tx *sqlite.Tx, in *Incoming, account int64) (bool, error) {
+	r, err := tx.Exec(`UPDATE mail_account SET warned = 1
+		WHERE account = ? AND quota > 0 AND warned = 0 AND bytes * 100 >= quota * ?`, account, warnAt)
+	if err != nil {
+		return false, err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return false, err
+	}
+	inbox, err := s.byName(tx, account, Inbox)
+	if err != nil {
+		return false, err
+	}
+	body, err := in.Draft.Commit(tx)
+	if err != nil {
+		return false, err
+	}
+	_, err = s.append(tx, in, Placing{Mailbox: inbox.ID, Body: body}, noLimit)
+	return err == nil, err
 }
 
 func quotaNotice(u Usage, c Correspondents, now time.Time) []byte {
