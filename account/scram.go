@@ -3,14 +3,11 @@ package account
 import (
 	"bytes"
 	"context"
-	"crypto"
 	"crypto/hmac"
 	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -45,46 +42,8 @@ func mac(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// Bindings are the channel bindings of a TLS connection, to be given to SCRAM:
-// tls-exporter (RFC 9266) from TLS 1.3 on, and tls-server-end-point (RFC 5929, 4)
-// of the certificate that was served, where its signature names a hash.
-func Bindings(cs *tls.ConnectionState, served *x509.Certificate) map[string][]byte {
-	if cs == nil {
-		return nil
-	}
-	b := map[string][]byte{}
-	if cs.Version >= tls.VersionTLS13 {
-		if key, err := cs.ExportKeyingMaterial("EXPORTER-Channel-Binding", nil, 32); err == nil {
-			b["tls-exporter"] = key
-		}
-	}
-	if served != nil {
-		if h := bindingHash(served.SignatureAlgorithm); h != 0 {
-			sum := h.New()
-			sum.Write(served.Raw)
-			b["tls-server-end-point"] = sum.Sum(nil)
-		}
-	}
-	return b
-}
-
-// bindingHash is the hash of the certificate's signature, MD5 and SHA-1 being
-// replaced by SHA-256 (RFC 5929, 4.1); 0 where there is none.
-func bindingHash(a x509.SignatureAlgorithm) crypto.Hash {
-	switch a {
-	case x509.SHA384WithRSA, x509.ECDSAWithSHA384, x509.SHA384WithRSAPSS:
-		return crypto.SHA384
-	case x509.SHA512WithRSA, x509.ECDSAWithSHA512, x509.SHA512WithRSAPSS:
-		return crypto.SHA512
-	case x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1,
-		x509.SHA256WithRSA, x509.ECDSAWithSHA256, x509.SHA256WithRSAPSS:
-		return crypto.SHA256
-	}
-	return 0
-}
-
 // SCRAM starts a SCRAM-SHA-256 exchange (RFC 5802, 7677). bindings is the
-// channel binding type and data for -PLUS (Bindings makes it); nil where -PLUS
+// channel binding type and data for -PLUS (RFC 9266, 5929), empty where -PLUS
 // was not offered. A client that could bind and believes that we cannot ("y")
 // was lied to, and is refused when bindings are there.
 func (s *Store) SCRAM(ctx context.Context, l Login, bindings map[string][]byte) *SCRAM {
@@ -182,7 +141,7 @@ func (x *SCRAM) bind(flag string) error {
 	case flag == "n":
 		return nil
 	case flag == "y":
-		if x.bindings != nil {
+		if len(x.bindings) > 0 {
 			return fmt.Errorf("channel binding was offered and the client did not see it: %w", ErrBadCredentials)
 		}
 		return nil
