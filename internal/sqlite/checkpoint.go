@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 	"unsafe"
 
 	"modernc.org/libc"
@@ -18,6 +19,7 @@ const (
 	pageSize     = 4096
 	checkpointAt = 4 << 20 / pageSize
 	logKeep      = 16 << 20
+	readerPause  = 10 * time.Millisecond
 )
 
 // checkpointer copies the log into the file beside the writer.
@@ -88,12 +90,19 @@ func (db *DB) pass(c *conn) bool {
 	return true
 }
 
-// restartLog runs on the writer between two batches: the rest of the log is
-// copied, and the next commit writes it from its start.
+// restartLog runs on the writer between two batches, when the log could not be
+// copied whole beside it: readers that overlap for ever keep SQLite from ever
+// starting the log anew. They are held back for a moment, the rest is copied,
+// and the next commit writes the log from its start.
 func (db *DB) restartLog() {
-	if db.gap.Swap(false) && db.failure() == nil {
-		db.pass(db.w)
+	if !db.gap.Swap(false) || db.failure() != nil {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), readerPause)
+	defer cancel()
+	held := db.readers.hold(ctx)
+	db.pass(db.w)
+	db.readers.resume(held)
 }
 
 // hookLog makes SQLite tell after each commit how many pages the log holds.

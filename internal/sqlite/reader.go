@@ -47,6 +47,26 @@ func (p *pool) get(ctx context.Context) (*conn, error) {
 	return c, nil
 }
 
+// hold takes as many connections as come back before ctx ends.
+func (p *pool) hold(ctx context.Context) []*conn {
+	held := make([]*conn, 0, p.size)
+	for len(held) < p.size {
+		select {
+		case c := <-p.free:
+			held = append(held, c)
+		case <-ctx.Done():
+			return held
+		}
+	}
+	return held
+}
+
+func (p *pool) resume(held []*conn) {
+	for _, c := range held {
+		p.free <- c
+	}
+}
+
 // close waits for the readers that are out.
 func (p *pool) close() {
 	close(p.shut)

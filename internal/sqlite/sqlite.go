@@ -56,6 +56,7 @@ type Options struct {
 type DB struct {
 	path string
 	o    Options
+	disk *disk
 	w    *conn // the writer's
 
 	mu      sync.Mutex
@@ -98,11 +99,16 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	db.requests.New = func() any { return &request{done: make(chan error, 1)} }
 	lockByDescription()
 	var err error
+	if db.disk, err = newDisk(); err != nil {
+		return nil, err
+	}
 	if db.w, err = db.connect(lib.SQLITE_OPEN_READWRITE | lib.SQLITE_OPEN_CREATE); err != nil {
+		db.disk.close()
 		return nil, err
 	}
 	if err := db.prepareFile(ctx); err != nil {
 		db.w.close()
+		db.disk.close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	hookLog(db.w)
@@ -122,7 +128,7 @@ func lockByDescription() {
 
 // connect opens a connection with the settings that every one needs.
 func (db *DB) connect(flags int32) (*conn, error) {
-	c, err := open(db.path, "", flags)
+	c, err := open(db.path, db.disk.name, flags)
 	if err != nil {
 		return nil, err
 	}
@@ -186,5 +192,7 @@ func (db *DB) Close() error {
 			err = nil
 		}
 	}
-	return errors.Join(err, db.w.close())
+	err = errors.Join(err, db.w.close())
+	db.disk.close()
+	return err
 }

@@ -12,6 +12,7 @@ type Stats struct {
 	Updates     int64 // calls of Update they answered
 	Reruns      int64 // fns run again alone after their batch was lost
 	Checkpoints int64 // passes that copied the log into the file
+	Syncs       int64 // syncs of the log and the file
 }
 
 // Stats for the metrics and the benchmark.
@@ -21,5 +22,6 @@ func (db *DB) Stats() Stats {
 		Updates:     db.stats.updates.Load(),
 		Reruns:      db.stats.reruns.Load(),
 		Checkpoints: db.stats.checkpoints.Load(),
+		Syncs:       db.disk.state.syncs.Load(),
 	}
 }
