@@ -26,6 +26,7 @@ func (a *App) jobs() []job {
 			_, err := a.Mail.WarnQuota(ctx, a.correspondents)
 			return err
 		}},
+		{"note when app passwords were used", 10 * time.Minute, a.Accounts.SaveLastUse},
 		{"take a snapshot", time.Hour, func(ctx context.Context) error {
 			_, err := snapshots.Take(ctx)
 			return err

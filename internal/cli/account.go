@@ -1,0 +1,410 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"mailstead/internal/config"
+	"mailstead/internal/control"
+)
+
+type accountCommand struct {
+	Add         accountAdd         `cmd:"" help:"Make an account with its mailboxes."`
+	List        accountList        `cmd:"" help:"List all accounts."`
+	Show        accountShow        `cmd:"" help:"Show one account with its addresses and app passwords."`
+	Set         accountSet         `cmd:"" help:"Change the name, the primary address, or who is an operator."`
+	Password    accountPassword    `cmd:"" help:"Give an account a new password."`
+	Disable     accountDisable     `cmd:"" help:"Close an account for logins and new mail; what it holds stays."`
+	Enable      accountEnable      `cmd:"" help:"Open a disabled account again."`
+	Delete      accountDelete      `cmd:"" help:"Delete an account: says first what happens; 30 days to take it back."`
+	Undelete    accountUndelete    `cmd:"" help:"Take a deleted account back."`
+	Quota       accountQuota       `cmd:"" help:"Limit how much mail an account holds."`
+	Address     addressCommand     `cmd:"" help:"Further addresses of an account."`
+	AppPassword appPasswordCommand `cmd:"" help:"Passwords for single programs, revoked one by one."`
+}
+
+// who is the account that a command is about.
+type who struct {
+	Address string `arg:"" help:"Any address of the account."`
+}
+
+func (w who) in() control.Who { return control.Who{Address: w.Address} }
+
+type accountAdd struct {
+	Address string `arg:"" help:"The address; more can be added later."`
+	passwordFlag
+	Name     string `help:"Display name."`
+	Operator bool   `help:"Gets mail to postmaster@, abuse@ and reports@. The first account always does."`
+	Quota    string `placeholder:"SIZE" help:"Limit of what it holds, such as \"5 GB\"."`
+}
+
+func (accountAdd) Help() string {
+	return `Example:
+  mailstead account add alice@example.org --name "Alice Liddell"`
+}
+
+// added is what account add prints with --json.
+type added struct {
+	control.Account
+	Password string `json:"password,omitempty"` // when it was made
+}
+
+func (c *accountAdd) Run(p *program) error {
+	in := control.NewAccount{Address: c.Address, Name: c.Name, Operator: c.Operator}
+	if c.Quota != "" {
+		size, err := config.ParseSize(c.Quota)
+		if err != nil {
+			return usageError{err}
+		}
+		in.Quota = int64(size)
+	}
+	caller, err := p.ask()
+	if err != nil {
+		return err
+	}
+	var made bool
+	if in.Password, made, err = c.password(p, c.Address); err != nil {
+		return err
+	}
+	a, err := control.Call[control.Account](p.ctx, caller, "account.add", in)
+	if err != nil {
+		return err
+	}
+	out := added{Account: a}
+	if made {
+		out.Password = in.Password
+	}
+	return p.show(out, func(w io.Writer) {
+		fmt.Fprintf(w, "Account %s is ready.\n", clean(a.Address))
+		if made {
+			fmt.Fprintf(w, "Password: %s\nIt is shown this once only.\n", p.paint(bold, in.Password))
+		}
+		if a.Operator && !c.Operator {
+			fmt.Fprintln(w, "As the first one it is the operator: mail to postmaster@, abuse@ and reports@ reaches it.")
+		}
+	})
+}
+
+type accountList struct{}
+
+func (accountList) Help() string {
+	return `Example:
+  mailstead account list`
+}
+
+func (c *accountList) Run(p *program) error {
+	all, err := call[[]control.Account](p, "account.list", nil)
+	if err != nil {
+		return err
+	}
+	return p.show(all, func(w io.Writer) {
+		if len(all) == 0 {
+			fmt.Fprintln(w, "There are no accounts yet: `mailstead account add ADDRESS` makes one.")
+			return
+		}
+		t := table{header: []string{"ADDRESS", "NAME", "MESSAGES", "SIZE", "QUOTA", "STATE"}}
+		for _, a := range all {
+			t.add(a.Address, a.Name, a.Messages, bytesText(a.Bytes), quotaText(a.Quota), accountState(a))
+		}
+		t.print(p, w)
+	})
+}
+
+func quotaText(n int64) string {
+	if n == 0 {
+		return "none"
+	}
+	return bytesText(n)
+}
+
+// accountState says in a word what is special about an account.
+func accountState(a control.Account) cell {
+	switch {
+	case !a.Deleted.IsZero():
+		return cell{"deleted, gone " + until(a.RemovedAt), red}
+	case a.Disabled:
+		return cell{"disabled", yellow}
+	case a.Operator:
+		return cell{"operator", green}
+	}
+	return cell{}
+}
+
+type accountShow struct{ who }
+
+func (accountShow) Help() string {
+	return `Example:
+  mailstead account show alice@example.org`
+}
+
+func (c *accountShow) Run(p *program) error {
+	a, err := call[control.Account](p, "account.show", c.in())
+	if err != nil {
+		return err
+	}
+	return p.show(a, func(w io.Writer) {
+		var l list
+		l.add("Address", "%s", a.Address)
+		if len(a.Addresses) > 1 {
+			l.add("Also", "%s", strings.Join(a.Addresses[1:], ", "))
+		}
+		if len(a.Aliases) > 0 {
+			l.add("Aliases", "%s", strings.Join(a.Aliases, ", "))
+		}
+		if a.Name != "" {
+			l.add("Name", "%s", a.Name)
+		}
+		l.add("Number", "%d", a.ID)
+		if s := accountState(a); s.text != "" {
+			l.add("State", "%s", s.text)
+		}
+		l.add("Holds", "%s, %s; quota %s", plural(a.Messages, "message", "messages"), bytesText(a.Bytes), quotaText(a.Quota))
+		l.add("Since", "%s", a.Created.Format(dateTime))
+		l.print(p, w)
+		if len(a.AppPasswords) > 0 {
+			fmt.Fprintln(w, "\nApp passwords")
+			appPasswordTable(a.AppPasswords).print(p, w)
+		}
+	})
+}
+
+type accountSet struct {
+	who
+	Name     *string `help:"Display name."`
+	Primary  string  `placeholder:"ADDRESS" help:"Make one of its addresses the primary one."`
+	Operator *bool   `negatable:"" help:"Whether it gets mail to postmaster@, abuse@ and reports@."`
+}
+
+func (accountSet) Help() string {
+	return `Example:
+  mailstead account set bob@example.org --name "Bob" --operator`
+}
+
+func (c *accountSet) Run(p *program) error {
+	if c.Name == nil && c.Primary == "" && c.Operator == nil {
+		return usageError{hinted{fmt.Errorf("nothing to set"), "`mailstead account set --help` shows what there is"}}
+	}
+	a, err := call[control.Account](p, "account.set", control.Changes{Address: c.Address, Name: c.Name, Primary: c.Primary, Operator: c.Operator})
+	if err != nil {
+		return err
+	}
+	return p.show(a, func(w io.Writer) { fmt.Fprintf(w, "Account %s is changed.\n", clean(a.Address)) })
+}
+
+type accountPassword struct {
+	who
+	passwordFlag
+}
+
+func (accountPassword) Help() string {
+	return `App passwords go on; logged-in mail programs must log in again.
+
+Example:
+  mailstead account password alice@example.org --password-file new-password.txt`
+}
+
+func (c *accountPassword) Run(p *program) error {
+	a, err := call[control.Account](p, "account.show", c.in())
+	if err != nil {
+		return err
+	}
+	password, made, err := c.password(p, a.Address)
+	if err != nil {
+		return err
+	}
+	a, err = call[control.Account](p, "account.password", control.NewPassword{Address: c.Address, Password: password})
+	if err != nil {
+		return err
+	}
+	out := added{Account: a}
+	if made {
+		out.Password = password
+	}
+	return p.show(out, func(w io.Writer) {
+		fmt.Fprintf(w, "The password of %s is changed.\n", clean(a.Address))
+		if made {
+			fmt.Fprintf(w, "Password: %s\nIt is shown this once only.\n", p.paint(bold, password))
+		}
+	})
+}
+
+type accountDisable struct{ who }
+
+func (accountDisable) Help() string {
+	return `New mail for it is refused (550 5.2.1) and its sessions end.
+
+Example:
+  mailstead account disable bob@example.org`
+}
+
+func (c *accountDisable) Run(p *program) error { return setDisabled(p, c.Address, true, "disabled") }
+
+type accountEnable struct{ who }
+
+func (accountEnable) Help() string {
+	return `Example:
+  mailstead account enable bob@example.org`
+}
+
+func (c *accountEnable) Run(p *program) error { return setDisabled(p, c.Address, false, "enabled") }
+
+func setDisabled(p *program, address string, disabled bool, word string) error {
+	a, err := call[control.Account](p, "account.disable", control.Disabling{Address: address, Disabled: disabled})
+	if err != nil {
+		return err
+	}
+	return p.show(a, func(w io.Writer) { fmt.Fprintf(w, "Account %s is %s.\n", clean(a.Address), word) })
+}
+
+type accountQuota struct {
+	who
+	Size string `arg:"" help:"Such as \"5 GB\", or none."`
+}
+
+func (accountQuota) Help() string {
+	return `Example:
+  mailstead account quota bob@example.org "5 GB"`
+}
+
+func (c *accountQuota) Run(p *program) error {
+	var size config.Size
+	if c.Size != "none" {
+		var err error
+		if size, err = config.ParseSize(c.Size); err != nil {
+			return usageError{err}
+		}
+	}
+	a, err := call[control.Account](p, "account.quota", control.NewQuota{Address: c.Address, Bytes: int64(size)})
+	if err != nil {
+		return err
+	}
+	return p.show(a, func(w io.Writer) {
+		fmt.Fprintf(w, "The quota of %s is %s; it holds %s.\n", clean(a.Address), quotaText(a.Quota), bytesText(a.Bytes))
+	})
+}
+
+type addressCommand struct {
+	Add    addressAdd    `cmd:"" help:"Give an account one more address."`
+	Remove addressRemove `cmd:"" help:"Take an address from an account."`
+}
+
+// oneAddress is an account and an address of it.
+type oneAddress struct {
+	Account string `arg:"" help:"Any address of the account."`
+	Address string `arg:"" help:"The address that it gets or loses."`
+}
+
+func (o oneAddress) in() control.OneAddress { return control.OneAddress(o) }
+
+type addressAdd struct{ oneAddress }
+
+func (addressAdd) Help() string {
+	return `The account may log in and send with it. For an address of several people see
+"mailstead alias".
+
+Example:
+  mailstead account address add alice@example.org a.liddell@example.org`
+}
+
+func (c *addressAdd) Run(p *program) error {
+	a, err := call[control.Account](p, "account.address.add", c.in())
+	if err != nil {
+		return err
+	}
+	return p.show(a, func(w io.Writer) {
+		fmt.Fprintf(w, "%s reaches %s too.\n", clean(c.Address), clean(a.Address))
+	})
+}
+
+type addressRemove struct{ oneAddress }
+
+func (addressRemove) Help() string {
+	return `Example:
+  mailstead account address remove alice@example.org a.liddell@example.org`
+}
+
+func (c *addressRemove) Run(p *program) error {
+	a, err := call[control.Account](p, "account.address.remove", c.in())
+	if err != nil {
+		return err
+	}
+	return p.show(a, func(w io.Writer) {
+		fmt.Fprintf(w, "%s is no address of %s any more.\n", clean(c.Address), clean(a.Address))
+	})
+}
+
+type appPasswordCommand struct {
+	Add    appPasswordAdd    `cmd:"" help:"Make an app password and print it, once."`
+	List   appPasswordList   `cmd:"" help:"List an account's app passwords."`
+	Revoke appPasswordRevoke `cmd:"" help:"Revoke an app password."`
+}
+
+type appPasswordAdd struct {
+	who
+	Name  string   `arg:"" help:"What it is for, such as phone."`
+	Scope []string `default:"imap,smtp" help:"Doors that it opens: imap, smtp, pop, sieve (default: imap,smtp)."`
+}
+
+func (appPasswordAdd) Help() string {
+	return `Example:
+  mailstead account app-password add alice@example.org phone --scope imap,smtp`
+}
+
+func (c *appPasswordAdd) Run(p *program) error {
+	a, err := call[control.AppPass](p, "app-password.add", control.OneAppPass{Address: c.Address, Name: c.Name, Scope: c.Scope})
+	if err != nil {
+		return err
+	}
+	return p.show(a, func(w io.Writer) {
+		fmt.Fprintf(w, "Password of %s for %s: %s\nIt is shown this once only.\n",
+			clean(c.Address), clean(a.Name), p.paint(bold, a.Password))
+	})
+}
+
+type appPasswordList struct{ who }
+
+func (appPasswordList) Help() string {
+	return `Example:
+  mailstead account app-password list alice@example.org`
+}
+
+func (c *appPasswordList) Run(p *program) error {
+	all, err := call[[]control.AppPass](p, "app-password.list", c.in())
+	if err != nil {
+		return err
+	}
+	return p.show(all, func(w io.Writer) {
+		if len(all) == 0 {
+			fmt.Fprintf(w, "%s has no app passwords.\n", clean(c.Address))
+			return
+		}
+		appPasswordTable(all).print(p, w)
+	})
+}
+
+func appPasswordTable(all []control.AppPass) *table {
+	t := &table{header: []string{"NAME", "FOR", "MADE", "LAST USED"}}
+	for _, a := range all {
+		t.add(a.Name, strings.Join(a.Scope, ", "), a.Created.Format(dateOnly), ago(a.LastUsed))
+	}
+	return t
+}
+
+type appPasswordRevoke struct {
+	who
+	Name string `arg:"" help:"Name of the app password."`
+}
+
+func (appPasswordRevoke) Help() string {
+	return `Example:
+  mailstead account app-password revoke alice@example.org phone`
+}
+
+func (c *appPasswordRevoke) Run(p *program) error {
+	_, err := call[control.None](p, "app-password.revoke", control.OneAppPass{Address: c.Address, Name: c.Name})
+	if err != nil {
+		return err
+	}
+	return p.say("The app password %s of %s is revoked.", clean(c.Name), clean(c.Address))
+}

@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"mailstead/internal/control"
+)
+
+type accountDelete struct {
+	who
+	DryRun bool `help:"Only say what would happen."`
+	Yes    bool `help:"Do not ask."`
+}
+
+func (accountDelete) Help() string {
+	return `The account is closed at once and removed with its mail after 30 days; until
+then "mailstead account undelete" takes it back as it was.
+
+Example:
+  mailstead account delete bob@example.org --dry-run`
+}
+
+func (c *accountDelete) Run(p *program) error {
+	plan, err := call[control.Plan](p, "account.plan", c.in())
+	if err != nil {
+		return err
+	}
+	if c.DryRun {
+		return p.show(plan, func(w io.Writer) { printPlan(w, plan) })
+	}
+	if !c.Yes {
+		printPlan(p.err, plan)
+		err := p.confirm(fmt.Sprintf("\nType %s to delete it: ", clean(plan.Account.Address)), plan.Account.Address,
+			"--dry-run says what would happen, --yes does it without asking")
+		if err != nil {
+			return err
+		}
+	}
+	a, err := call[control.Account](p, "account.delete", c.in())
+	if err != nil {
+		return err
+	}
+	return p.show(a, func(w io.Writer) {
+		fmt.Fprintf(w, "Account %s is deleted. Until %s `mailstead account undelete %[1]s` takes it back.\n",
+			clean(a.Address), a.RemovedAt.Format(dateOnly))
+	})
+}
+
+// printPlan says what deleting an account does.
+func printPlan(w io.Writer, plan control.Plan) {
+	a := plan.Account
+	fmt.Fprintf(w, "Deleting %s means:\n", clean(a.Address))
+	say := func(format string, args ...any) { fmt.Fprintf(w, "  - "+format+"\n", args...) }
+	say("it is closed at once: no logins, its sessions end;")
+	say("mail to %s is refused as unknown;", clean(strings.Join(plan.Addresses, ", ")))
+	if len(plan.AliasesLost) > 0 {
+		say("so is mail to %s, which %s to nobody else;", clean(strings.Join(plan.AliasesLost, ", ")), verb(len(plan.AliasesLost), "leads", "lead"))
+	}
+	if len(plan.AliasesLess) > 0 {
+		say("%s %s on with the other members;", clean(strings.Join(plan.AliasesLess, ", ")), verb(len(plan.AliasesLess), "goes", "go"))
+	}
+	if len(plan.CatchAll) > 0 {
+		say("%s %s no catch-all any more;", clean(strings.Join(plan.CatchAll, ", ")), verb(len(plan.CatchAll), "has", "have"))
+	}
+	if plan.Queued > 0 {
+		say("%s of it in the queue %s still sent, but it will not hear of failures;", plural(plan.Queued, "message", "messages"), verb(plan.Queued, "is", "are"))
+	}
+	if plan.AppPasswords > 0 {
+		say("its %s no longer;", plural(plan.AppPasswords, "app password works", "app passwords work"))
+	}
+	say("its %s (%s) are kept until %s, then removed for good.", plural(a.Messages, "message", "messages"), bytesText(a.Bytes), plan.Until.Format(dateOnly))
+	if a.Messages > 0 {
+		fmt.Fprintf(w, "To keep the mail, export it before then: mailstead export %s mail-of-%[1]s.mbox\n", clean(a.Address))
+	}
+}
+
+func verb(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+type accountUndelete struct{ who }
+
+func (accountUndelete) Help() string {
+	return `Example:
+  mailstead account undelete bob@example.org`
+}
+
+func (c *accountUndelete) Run(p *program) error {
+	a, err := call[control.Account](p, "account.undelete", c.in())
+	if err != nil {
+		return err
+	}
+	return p.show(a, func(w io.Writer) { fmt.Fprintf(w, "Account %s is back as it was.\n", clean(a.Address)) })
+}

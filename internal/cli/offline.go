@@ -1,0 +1,39 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+
+	"mailstead/internal/app"
+	"mailstead/internal/config"
+	"mailstead/internal/control"
+)
+
+// offline opens the stores of a data directory on which no server runs, and
+// holds its lock until end. Nothing is delivered meanwhile: what a command puts
+// into the queue waits for the server.
+func offline(ctx context.Context, cfg config.Config) (ops *control.Ops, end func() error, err error) {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	s, err := app.OpenStores(ctx, cfg, log, func(err error) {
+		log.Error("the store can promise nothing any more", "err", err)
+	})
+	if err != nil {
+		return nil, nil, explainOpen(err, cfg)
+	}
+	ops = s.Ops(ReadVersion().Version)
+	return ops, func() error { return s.Close(context.WithoutCancel(ctx)) }, nil
+}
+
+// explainOpen adds the next step where the error has none.
+func explainOpen(err error, cfg config.Config) error {
+	var h interface{ Hint() string }
+	switch {
+	case errors.As(err, &h):
+		return err
+	case errors.Is(err, os.ErrPermission):
+		return hinted{err, "run this as the server's user or as root, or name another directory with --data"}
+	}
+	return err
+}

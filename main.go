@@ -1,0 +1,10 @@
+// Mailstead is a whole mail server in one program.
+package main
+
+import (
+	"os"
+
+	"mailstead/internal/cli"
+)
+
+func main() { os.Exit(cli.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
