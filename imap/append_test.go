@@ -55,11 +55,11 @@ func TestAppend(t *testing.T) {
 		C: a ENABLE UTF8=ACCEPT
 		S: * ENABLED UTF8=ACCEPT
 		S: a OK ...
-		C| "b APPEND INBOX UTF8 (~{15+}\r\nSubject: \xc3\xbc\r\n\r\n\r\n)\r\n"
+		C| "b APPEND INBOX UTF8 (~{17+}\r\nSubject: \xc3\xbc\r\n\r\n\r\n)\r\n"
 		S: b OK ...
-		C| "c APPEND INBOX UTF8 (~{15+}\r\nSubject: \xc3\xbc\r\n\r\n\r\n\r\n"
+		C| "c APPEND INBOX UTF8 (~{17+}\r\nSubject: \xc3\xbc\r\n\r\n\r\n\r\n"
 		S: c BAD ...
-		C| "d APPEND INBOX {15+}\r\nSubject: \xc3\xbc\r\n\r\n\r\n trailing\r\n"
+		C| "d APPEND INBOX {17+}\r\nSubject: \xc3\xbc\r\n\r\n\r\n trailing\r\n"
 		S: d BAD ...
 		C: e STATUS INBOX (MESSAGES)
 		S: * STATUS INBOX (MESSAGES 4)
