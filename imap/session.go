@@ -69,7 +69,7 @@ func (s *session) close() {
 // end is called when the account may not go on: it wakes whatever waits.
 func (s *session) end() {
 	s.cancel()
-	s.conn.SetReadDeadline(time.Unix(1, 0))
+	s.conn.Shutdown()
 }
 
 // serve greets and runs commands until the connection ends.

@@ -160,8 +160,9 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// shutdown wakes an idle Read.
-func (c *Conn) shutdown() {
+// Shutdown ends this connection as Server.Shutdown ends all: a Read of an idle
+// connection, running or to come, returns ErrShutdown. It does not block.
+func (c *Conn) Shutdown() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closing = true

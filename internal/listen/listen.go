@@ -322,7 +322,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	for c, cancel := range s.conns {
 		cancel()
-		c.shutdown()
+		c.Shutdown()
 	}
 	s.mu.Unlock()
 	select {
