@@ -89,10 +89,8 @@ func (p *listParser) item() {
 		case '@':
 			p.s = p.s[1:]
 			if done {
-				if !a.HasName {
-					a.Host += "@" + p.domain()
-				} else {
-					p.domain()
+				if d := p.domain(); !p.words.gap && len(a.Host) < maxPath { // "a@b@c"
+					a.Host += "@" + d
 				}
 				continue
 			}
@@ -100,6 +98,7 @@ func (p *listParser) item() {
 			a.HasName, a.HasMailbox, a.HasHost = a.Name != "", true, true
 			a.Host = p.domain()
 			done = true
+			p.words.gap = false
 		case '"':
 			var text string
 			text, p.s = cutQuoted(p.s)
@@ -139,7 +138,7 @@ func (p *listParser) emit(a ImapAddress, comment string, hasComment, done bool) 
 
 // angle reads "<@a,@b:local@domain>".
 func (p *listParser) angle(a *ImapAddress) {
-	p.s = p.s[1:]
+	p.s = strings.TrimLeft(p.s, "< \t")
 	a.HasMailbox, a.HasHost = true, true
 	if rest := skipSpace(p.s); strings.HasPrefix(rest, "@") || strings.HasPrefix(rest, ",") {
 		if colon := strings.IndexByte(rest, ':'); colon > 0 && strings.IndexByte(rest[:colon], '>') < 0 {
@@ -152,8 +151,10 @@ func (p *listParser) angle(a *ImapAddress) {
 		switch p.s[0] {
 		case ' ', '\t', '\r', '\n':
 			p.s = p.s[1:]
+			w.gap = true
 		case '(':
 			_, p.s = cutComment(p.s)
+			w.gap = true
 		case '>':
 			p.s = p.s[1:]
 			a.Mailbox = w.joined()
@@ -167,7 +168,9 @@ func (p *listParser) angle(a *ImapAddress) {
 			a.Host = p.domain()
 			for p.s != "" && p.s[0] == '@' { // "a@b@c"
 				p.s = p.s[1:]
-				a.Host += "@" + p.domain()
+				if d := p.domain(); len(a.Host) < maxPath {
+					a.Host += "@" + d
+				}
 			}
 			if i := strings.IndexAny(p.s, ">,"); i >= 0 && p.s[i] == '>' {
 				p.s = p.s[i+1:]
@@ -281,12 +284,13 @@ func (w *wordList) phrase() string {
 	return string(w.buf)
 }
 
-// joined is all words without white space: a local part.
+// joined is all words as a local part: no white space around dots.
 func (w *wordList) joined() string {
-	if len(w.buf) == 0 {
-		return w.text
+	s := w.phrase()
+	if w.quoted || strings.IndexByte(s, ' ') < 0 {
+		return s
 	}
-	return string(w.buf)
+	return strings.ReplaceAll(strings.ReplaceAll(s, " .", "."), ". ", ".")
 }
 
 // localPart is what stands before "@" without brackets: the last word, with

@@ -180,10 +180,10 @@ func withoutSpace(s string) string {
 
 // parseParams reads ";name=value" lists. Tolerated: a missing semicolon, unquoted
 // values with spaces and specials, a quoted string followed by more text, empty
-// parameters, a value that is missing. A second parameter of a name is dropped.
+// parameters, a value that is missing. At most 64 are kept.
 func parseParams(s string) (list []Param) {
 	continued := false
-	for {
+	for len(list) < 64 {
 		for s = skipSpace(s); s != "" && (s[0] == ';' || s[0] == ','); s = skipSpace(s) {
 			s = s[1:]
 		}
@@ -209,7 +209,7 @@ func parseParams(s string) (list []Param) {
 	if continued {
 		list = joinContinuations(list)
 	}
-	return dropRepeated(list)
+	return list
 }
 
 // afterJunk goes on behind the next semicolon.
@@ -227,14 +227,15 @@ func cutValue(s string) (value, rest string) {
 	if strings.HasPrefix(s, `"`) {
 		return cutQuoted(s)
 	}
-	i := 0
-	for i < len(s) && s[i] != ';' && s[i] != '(' {
-		if (s[i] == ' ' || s[i] == '\t') && startsParam(s[i:]) {
-			break
-		}
-		i++
+	i, next := 0, false
+	for ; i < len(s) && s[i] != ';' && s[i] != '(' && !next; i++ {
+		next = (s[i] == ' ' || s[i] == '\t') && startsParam(s[i:])
 	}
-	return strings.TrimRight(s[:i], " \t\r\n"), s[i:]
+	value, rest = strings.TrimRight(s[:i], " \t\r\n"), s[i:]
+	if next {
+		value = strings.TrimRight(value, ",")
+	}
+	return value, rest
 }
 
 // startsParam tells whether a name and "=" follow.
@@ -247,71 +248,72 @@ func startsParam(s string) bool {
 	return i > 0 && i < len(s) && s[i] == '='
 }
 
-func dropRepeated(list []Param) []Param {
-	if len(list) > 64 { // no message has so many; the comparison is quadratic
-		list = list[:64]
+// section is one piece of a value that RFC 2231, 3 let continue.
+type section struct {
+	base    string
+	number  int
+	encoded bool
+	value   string
+}
+
+// joinContinuations does RFC 2231, 3: "name*0", "name*1*" become "name" or, when
+// one of them is encoded, "name*". The joined one stands where section 0 stood;
+// sections may come in any order. Those that miss a predecessor stay as they are.
+func joinContinuations(list []Param) []Param {
+	var sections []section
+	for _, p := range list {
+		if base, number, encoded, ok := cutSection(p.Name); ok {
+			sections = append(sections, section{base, number, encoded, p.Value})
+		}
 	}
 	out := list[:0]
 	for _, p := range list {
-		found := false
-		for _, q := range out {
-			found = found || q.Name == p.Name
-		}
-		if !found {
+		base, number, _, ok := cutSection(p.Name)
+		switch last := lastSection(sections, base); {
+		case !ok || number > last:
 			out = append(out, p)
+		case number == 0:
+			out = append(out, joinSections(sections, base, last))
 		}
 	}
 	return out
 }
 
-// joinContinuations does RFC 2231, 3: "name*0", "name*1*" become "name" or, when
-// one of them is encoded, "name*". The joined one stands where the first stood.
-func joinContinuations(list []Param) []Param {
-	type piece struct {
-		encoded bool
-		value   string
+// lastSection is the number up to which all sections of base are there, or -1.
+func lastSection(sections []section, base string) int {
+	for n := 0; ; n++ {
+		if findSection(sections, base, n) == nil {
+			return n - 1
+		}
 	}
-	pieces := map[string][]piece{}
-	out := list[:0]
-	for _, p := range list {
-		base, section, encoded, ok := cutSection(p.Name)
-		if !ok {
-			out = append(out, p)
-			continue
+}
+
+func findSection(sections []section, base string, number int) *section {
+	for i := range sections {
+		if sections[i].base == base && sections[i].number == number {
+			return &sections[i]
 		}
-		have := pieces[base]
-		if section != len(have) { // out of order or missing: what is there is kept apart
-			out = append(out, p)
-			continue
-		}
-		if section == 0 {
-			out = append(out, Param{base + "*0", ""})
-		}
-		pieces[base] = append(have, piece{encoded, p.Value})
 	}
-	for i, p := range out {
-		base, section, encoded, ok := cutSection(p.Name)
-		if !ok || section != 0 || encoded || p.Value != "" {
-			continue
-		}
-		for _, piece := range pieces[base] {
-			encoded = encoded || piece.encoded
-		}
-		var b strings.Builder
-		for _, piece := range pieces[base] {
-			if encoded && !piece.encoded {
-				percentEncode(&b, piece.value)
-			} else {
-				b.WriteString(piece.value)
-			}
-		}
-		name := base
-		if encoded {
-			name += "*"
-		}
-		out[i] = Param{name, b.String()}
+	return nil
+}
+
+func joinSections(sections []section, base string, last int) Param {
+	encoded := false
+	for n := 0; n <= last; n++ {
+		encoded = encoded || findSection(sections, base, n).encoded
 	}
-	return out
+	var b strings.Builder
+	for n := 0; n <= last; n++ {
+		if s := findSection(sections, base, n); encoded && !s.encoded {
+			percentEncode(&b, s.value)
+		} else {
+			b.WriteString(s.value)
+		}
+	}
+	if encoded {
+		base += "*"
+	}
+	return Param{base, b.String()}
 }
 
 // cutSection divides "name*3*" into its name, section number and whether the

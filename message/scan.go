@@ -127,7 +127,8 @@ func (s *scanner) delimiter(i int, last bool, line []byte, start int64) error {
 	if s.header {
 		s.endHeader(start)
 	}
-	s.closeAbove(i, start-s.nl, s.lf-min(s.nl, 1))
+	nl, lf := s.nl, s.lf-min(s.nl, 1)
+	s.closeAbove(i, start-nl, lf)
 	s.passed(line)
 	for begin := false; !begin && line[len(line)-1] != '\n'; { // the rest of a long line
 		rest, again, err := s.in.line()
@@ -140,6 +141,10 @@ func (s *scanner) delimiter(i int, last bool, line []byte, start int64) error {
 		s.passed(line)
 	}
 	if last {
+		m := s.stack[i].part
+		if len(m.Parts) == 0 { // closed before any part: what stood before is all there is
+			m.wholeBody(max(start-nl, m.Body.Start), max(lf-s.stack[i].lf, 0))
+		}
 		s.stack[i].boundary = ""
 		s.live--
 		return nil
@@ -221,22 +226,31 @@ func identity(encoding string) bool {
 }
 
 // closeAbove ends every entity above index i. lf is the count of line feeds
-// before end.
+// before end. An entity whose header reaches beyond end is empty, and those
+// around it end where its header does.
 func (s *scanner) closeAbove(i int, end, lf int64) {
 	for n := len(s.stack) - 1; n > i; n-- {
 		e := &s.stack[n]
 		p := e.part
-		p.Body.End = max(end, p.Body.Start)
-		p.Lines = max(lf-e.lf, 0)
+		if end < p.Body.Start {
+			end, lf = p.Body.Start, e.lf
+		}
+		p.Body.End = end
+		p.Lines = lf - e.lf
 		if e.boundary != "" {
 			s.live--
 		}
 		if p.Multipart() && len(p.Parts) == 0 {
-			at := p.Body.Start
-			p.Parts = []*Part{{Type: "text", Subtype: "plain", Header: Span{at, at}, Body: p.Body, Lines: p.Lines}}
+			p.wholeBody(end, p.Lines)
 		}
 	}
 	s.stack = s.stack[:i+1]
+}
+
+// wholeBody gives a multipart without parts its one child, up to end.
+func (p *Part) wholeBody(end, lines int64) {
+	at := p.Body.Start
+	p.Parts = []*Part{{Type: "text", Subtype: "plain", Header: Span{at, at}, Body: Span{at, end}, Lines: lines}}
 }
 
 // lineReader cuts a ReaderAt into lines. A line longer than the buffer comes in

@@ -1,6 +1,9 @@
 package message
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // field is a header field that the scanner reads; all others are passed over.
 type field uint8
@@ -191,6 +194,6 @@ func (p *Part) setField(id field, body string) {
 	case fieldLocation:
 		p.Location = withoutSpace(body)
 	case fieldMD5:
-		p.MD5, _ = cutToken(body)
+		p.MD5, _, _ = strings.Cut(skipSpace(body), " ")
 	}
 }
