@@ -64,10 +64,17 @@ func (o *Outbound) open(ctx context.Context, h host, at netip.AddrPort, p Policy
 	if dial == nil {
 		dial = new(net.Dialer).DialContext
 	}
+	if err := o.pool.isDown(at, time.Now()); err != nil {
+		return nil, &sessionError{step: "connect", err: err}
+	}
 	dctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	nc, err := dial(dctx, "tcp", at.String())
 	if err != nil {
+		if dctx.Err() != nil && ctx.Err() == nil {
+			err = fmt.Errorf("no answer within %v", connectTimeout)
+			o.pool.goesDown(at, time.Now(), err)
+		}
 		return nil, &sessionError{step: "connect", err: err}
 	}
 	c := &conn{net: nc, name: fmt.Sprintf("%s [%s]", h.name, at.Addr()), tls: "in clear"}

@@ -27,10 +27,7 @@ func inWorld(t *testing.T, fn func(t *testing.T, w *world.World, o *Outbound)) {
 			t.Fatal(err)
 		}
 		defer w.Close()
-		r, err := dns.New(w.Resolver())
-		if err != nil {
-			t.Fatal(err)
-		}
+		r := newResolver(t, w)
 		r.Dial = w.Dial
 		o := &Outbound{
 			Hostname: "mail.us.test", Resolver: r, Dial: w.Dial, Roots: w.CA,
@@ -39,6 +36,15 @@ func inWorld(t *testing.T, fn func(t *testing.T, w *world.World, o *Outbound)) {
 		defer o.Close()
 		fn(t, w, o)
 	})
+}
+
+func newResolver(t testing.TB, w *world.World) *dns.Client {
+	t.Helper()
+	r, err := dns.New(w.Resolver())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // body is a message in memory.
@@ -425,6 +431,26 @@ func TestHostIsNotFlooded(t *testing.T) {
 		}
 		if len(m.Mails()) != 8 || m.Connections() > 2 {
 			t.Errorf("%d messages, %d connections", len(m.Mails()), m.Connections())
+		}
+	})
+}
+
+// TestOutageIsRemembered: the second message does not wait for a dead address.
+func TestOutageIsRemembered(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world.World, o *Outbound) {
+		m := mustDomain(t, w, "remote.test", world.Behaviour{})
+		w.BlackHole(m.Addr)
+		for _, want := range []time.Duration{connectTimeout, 0, 0} {
+			start := time.Now()
+			r := o.Deliver(t.Context(), item(plain, "bob@remote.test"))[0]
+			if took := time.Since(start); took != want || r.Status != "4.4.1" {
+				t.Errorf("%v: %+v", took, r)
+			}
+		}
+		time.Sleep(outageTime)
+		start := time.Now()
+		if o.Deliver(t.Context(), item(plain, "bob@remote.test")); time.Since(start) != connectTimeout {
+			t.Error("it was not tried again")
 		}
 	})
 }

@@ -2,6 +2,7 @@ package outbound
 
 import (
 	"context"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -15,7 +16,45 @@ type pool struct {
 	mu     sync.Mutex
 	idle   map[string][]*idle // guarded by mu, as all below
 	slots  map[string]*slots
+	down   map[netip.AddrPort]outage
 	closed bool
+}
+
+// outage is an address that let us wait for a connection in vain. A queue full
+// of mail for it must not wait as often: it would keep other mail waiting.
+type outage struct {
+	until time.Time
+	err   error
+}
+
+// outageTime is short, so that an operator's "try now" means now.
+const outageTime = 20 * time.Second
+
+// isDown gives the error of an outage.
+func (p *pool) isDown(at netip.AddrPort, now time.Time) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	o, ok := p.down[at]
+	if ok && now.Before(o.until) {
+		return o.err
+	}
+	delete(p.down, at)
+	return nil
+}
+
+// goesDown remembers an outage, and forgets those that are over.
+func (p *pool) goesDown(at netip.AddrPort, now time.Time, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.down == nil {
+		p.down = make(map[netip.AddrPort]outage)
+	}
+	for a, o := range p.down {
+		if !now.Before(o.until) {
+			delete(p.down, a)
+		}
+	}
+	p.down[at] = outage{until: now.Add(outageTime), err: err}
 }
 
 // idle is a connection that waits for the next message.

@@ -340,7 +340,7 @@ func (d *delivery) scan() error {
 		return nil
 	}
 	r := io.NewSectionReader(d.it.Content, 0, d.it.Content.Size())
-	buf := make([]byte, 32<<10)
+	buf := make([]byte, min(32<<10, r.Size()+1))
 	header, last := true, []byte(nil)
 	for !d.eight || header && d.it.Message.Envelope.SMTPUTF8 {
 		n, err := r.Read(buf)

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func (q *Queue) report(ctx context.Context, it Item, o *outcome) (*report, error
 		To:           e.ReversePath,
 		Date:         o.now,
 		MessageID:    message.NewMessageID(q.o.Hostname),
-		EnvID:        e.EnvID,
+		EnvID:        unxtext(e.EnvID),
 		Arrival:      it.Message.Created,
 		EightBit:     e.EightBit,
 		UTF8:         e.SMTPUTF8,
@@ -55,7 +56,7 @@ func (q *Queue) report(ctx context.Context, it Item, o *outcome) (*report, error
 		failed = failed || x.Action == message.Failed
 		host, _, _ := strings.Cut(x.RemoteMTA, " ")
 		r := message.RecipientStatus{
-			Final: x.Recipient, Original: x.to.Original, Action: x.Action, Status: x.Status,
+			Final: x.Recipient, Original: unxtext(x.to.Original), Action: x.Action, Status: x.Status,
 			RemoteMTA: host, Diagnostic: x.Reply, Reason: x.Reason, Attempted: o.now,
 		}
 		if x.Action == message.Delayed {
@@ -94,6 +95,25 @@ func tells(x *end) bool {
 		return n&message.NotifySuccess != 0 && !x.Notifies
 	}
 	return false
+}
+
+// unxtext decodes RFC 3461, 4: envelopes keep parameters as they came.
+func unxtext(s string) string {
+	if !strings.Contains(s, "+") {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '+' && i+2 < len(s) {
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil && ' ' <= c && c != 0x7f {
+				b.WriteByte(byte(c))
+				i += 2
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
 }
 
 // draft streams the report into the blob store.

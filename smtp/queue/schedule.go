@@ -37,8 +37,12 @@ func (s Schedule) next(attempts int, created, now time.Time) (time.Time, bool) {
 	}
 	pause := s.Steps[min(max(attempts, 1), len(s.Steps))-1]
 	pause += time.Duration((rand.Float64()*2 - 1) * s.Jitter * float64(pause))
-	if at := now.Add(pause); at.Before(expires) {
-		return at, true
+	at := now.Add(pause)
+	if warn := created.Add(s.Warn); now.Before(warn) && at.After(warn) {
+		at = warn // an attempt then, so that the sender is told in time, and of the newest reason
 	}
-	return expires, true
+	if at.After(expires) {
+		at = expires
+	}
+	return at, true
 }

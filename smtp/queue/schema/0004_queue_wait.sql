@@ -1,6 +1,6 @@
 -- Mail that waits. A message's row goes with its last recipient's.
 CREATE TABLE queue_message (
-	id           INTEGER PRIMARY KEY, -- the QID
+	id           INTEGER PRIMARY KEY AUTOINCREMENT, -- the QID, never used twice: a DSN follows the message it ends
 	mid          TEXT NOT NULL,       -- our id, as told in the 250
 	account      INTEGER NOT NULL,    -- who submitted; 0 for mail of the world and DSNs
 	verified     INTEGER NOT NULL,    -- a DSN may go to reverse_path
@@ -16,7 +16,7 @@ CREATE TABLE queue_message (
 ) STRICT;
 
 CREATE TABLE queue_recipient (
-	id          INTEGER PRIMARY KEY,
+	id          INTEGER PRIMARY KEY AUTOINCREMENT,
 	message     INTEGER NOT NULL REFERENCES queue_message (id) ON DELETE CASCADE,
 	destination TEXT NOT NULL,        -- A-label; what travels together
 	address     TEXT NOT NULL,
