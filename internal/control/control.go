@@ -46,6 +46,8 @@ type Ops struct {
 	Data    string    // the data directory
 	Version string    // of this program
 	Started time.Time // of the server; zero when none runs
+
+	extra []stream // of tests
 }
 
 // Caller runs operations: a running server, or the stores themselves.
@@ -135,7 +137,7 @@ func (o *Ops) Stream(ctx context.Context, name string, in any, r io.Reader, w io
 }
 
 func (o *Ops) stream(ctx context.Context, name string, in json.RawMessage, r io.Reader, w io.Writer) error {
-	for _, s := range streams() {
+	for _, s := range append(streams(), o.extra...) {
 		if s.name == name {
 			return s.run(ctx, o, in, r, w)
 		}

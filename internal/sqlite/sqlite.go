@@ -140,7 +140,7 @@ func (db *DB) connect(flags int32) (*conn, error) {
 			"PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=1; PRAGMA secure_delete=FAST; PRAGMA temp_store=MEMORY;" +
 			"PRAGMA cache_size=-4096; PRAGMA journal_size_limit=" + fmt.Sprint(logKeep) + ";"
 	}
-	if err := c.timeout(10_000); err == nil {
+	if err = c.timeout(10_000); err == nil {
 		err = c.script(set)
 	}
 	if err != nil {

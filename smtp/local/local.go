@@ -150,7 +150,7 @@ func (a *Agent) deliver(ctx context.Context, m Message) error {
 		return err
 	}
 	var events []maillog.Event
-	err = a.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+	err = a.o.DB.Update(ctx, func(tx *sqlite.Tx) (err error) { // when ctx ends first fn may still run: its err is its own
 		events, err = a.commit(tx, &m, placings)
 		return err
 	})
