@@ -34,6 +34,8 @@ import (
 type root struct {
 	globals
 
+	Demo    demoCommand    `cmd:"" help:"A whole server in a small world of its own, on loopback: watch mail go all the way."`
+	Serve   serveCommand   `cmd:"" help:"Run the server."`
 	Account accountCommand `cmd:"" help:"People: add, list, show, change, delete; their app passwords and addresses."`
 	Domain  domainCommand  `cmd:"" help:"Domains that mail is received for."`
 	Alias   aliasCommand   `cmd:"" help:"Addresses that lead to several people."`

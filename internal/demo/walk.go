@@ -144,7 +144,7 @@ func (d *Demo) explain(ctx context.Context) (string, error) {
 	if len(story) == 0 {
 		return "", errors.New("the answer left no trace")
 	}
-	return "the trace explains it: " + strings.Join(story, "; "), nil
+	return "the trace explains it:\n" + strings.Join(story, "\n"), nil
 }
 
 // check: nothing waits, and the store is whole.

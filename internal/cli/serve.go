@@ -1,0 +1,38 @@
+package cli
+
+import (
+	"log/slog"
+
+	"mailstead/internal/app"
+)
+
+type serveCommand struct{}
+
+func (serveCommand) Help() string {
+	return `Runs until it is told to stop (SIGTERM, Ctrl-C), then lets sessions finish for
+ten seconds. Logs go to standard error.
+
+Example:
+  mailstead serve --config /etc/mailstead/mailstead.toml`
+}
+
+func (c *serveCommand) Run(p *program) error {
+	cfg, err := p.config()
+	if err != nil {
+		return err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Log.Level)); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: level}))
+	a, err := app.New(p.ctx, app.Options{Config: cfg, Log: log, Version: ReadVersion().Version})
+	if err != nil {
+		return explainOpen(err, cfg)
+	}
+	p.ends = append(p.ends, func() error { return a.Close(p.ctx) })
+	if err := a.Listen(); err != nil {
+		return err
+	}
+	return a.Run(p.ctx)
+}
