@@ -26,7 +26,7 @@ func TestIdle(t *testing.T) {
 		C[bob]| "c APPEND INBOX {14+}\r\nSubject: b\r\n\r\n\r\n"
 		S[bob]* c OK ...
 		S: * 2 EXISTS
-		S: * 0 RECENT
+		S: * ... RECENT
 		C[bob]: d STORE 1 +FLAGS.SILENT \Deleted
 		S[bob]* d OK ...
 		S: * 1 FETCH (FLAGS (\Deleted \Seen New))

@@ -174,7 +174,7 @@ func TestMatches(t *testing.T) {
 	}
 	start := time.Now()
 	matches(strings.Repeat("*%", maxPattern/2), strings.Repeat("a/", 500)+"b")
-	if d := time.Since(start); d > 100*time.Millisecond {
+	if d := time.Since(start); d > time.Second {
 		t.Errorf("a pattern full of wildcards took %v", d)
 	}
 }
