@@ -17,6 +17,7 @@ var (
 	ErrConstraint  = errors.New("constraint failed")
 	ErrNewerSchema = errors.New("the database was written by a newer version")
 	ErrClosed      = errors.New("database is closed")
+	ErrReverting   = errors.New("a return to a snapshot was cut short: run it again")
 )
 
 var (

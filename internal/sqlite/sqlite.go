@@ -52,6 +52,10 @@ type Options struct {
 	Snapshots   string      // folder for the copy made before a migration; "" is snapshots beside the file
 }
 
+// Reverting ends the name of the file that is about to replace a database. While
+// it is there the database and its log may not belong together, and Open refuses.
+const Reverting = ".reverting"
+
 // DB is one database file in WAL mode.
 type DB struct {
 	path string
@@ -96,6 +100,9 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 		o.Snapshots = filepath.Join(filepath.Dir(path), "snapshots")
 	}
 	db := &DB{path: path, o: o, wake: make(chan struct{}, 1), written: make(chan struct{})}
+	if _, err := os.Stat(path + Reverting); err == nil {
+		return nil, fmt.Errorf("open %s: %w", path, ErrReverting)
+	}
 	db.requests.New = func() any { return &request{done: make(chan error, 1)} }
 	lockByDescription()
 	var err error
