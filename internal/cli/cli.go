@@ -41,6 +41,7 @@ type root struct {
 	Alias   aliasCommand   `cmd:"" help:"Addresses that lead to several people."`
 	Queue   queueCommand   `cmd:"" help:"Mail on its way out."`
 	Trace   traceCommand   `cmd:"" help:"What happened to a message or an address, in plain words."`
+	Check   checkCommand   `cmd:"" help:"Whether everything that is kept is whole."`
 	Config  configCommand  `cmd:"" help:"Print mailstead.toml with every key and its default, or check yours."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }

@@ -66,12 +66,14 @@ func streamOf[In any](name string, fn func(o *Ops, ctx context.Context, in In, r
 	}}
 }
 
-// streams lists them: import and export stand here, one line each,
+// streams lists them. Each stands here with one line, such as
 //
 //	streamOf("import", (*Ops).importMail),
 //
-// with their functions in a file of their own in this room. A command calls
+// with its function in a file of its own in this room. A command calls
 // Caller.Stream, which works with and without a running server.
 func streams() []stream {
-	return []stream{}
+	return []stream{
+		streamOf("check", (*Ops).check),
+	}
 }

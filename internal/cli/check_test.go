@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mailstead/admin/backup"
+	"mailstead/internal/config"
+	"mailstead/internal/control"
+	"mailstead/internal/sqlite"
+	"mailstead/mailbox"
+)
+
+// house is a data directory with one account.
+type house struct {
+	t    *testing.T
+	data string
+	conf string
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	dir := t.TempDir()
+	h := &house{t, filepath.Join(dir, "data"), filepath.Join(dir, "mailstead.toml")}
+	if err := os.WriteFile(h.conf, []byte("hostname = \"mail.example.org\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.types(done, "domain", "add", "example.org")
+	h.types(done, "account", "add", "alice@example.org")
+	return h
+}
+
+// types types a command and wants an exit status; it gives all that was printed.
+func (h *house) types(want int, args ...string) string {
+	h.t.Helper()
+	var out bytes.Buffer
+	if got := Main(append(args, "--config", h.conf, "--data", h.data), nil, &out, &out); got != want {
+		h.t.Fatalf("mailstead %s: exit status %d, want %d\n%s", strings.Join(args, " "), got, want, &out)
+	}
+	return out.String()
+}
+
+// with opens the stores.
+func (h *house) with(fn func(ctx context.Context, o *control.Ops) error) {
+	h.t.Helper()
+	cfg := config.Default()
+	cfg.Data, cfg.Hostname = h.data, "mail.example.org"
+	ops, end, err := offline(context.Background(), cfg)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := fn(context.Background(), ops); err != nil {
+		h.t.Error(err)
+	}
+	if err := end(); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// deliver puts n messages into INBOX, the last one large.
+func (h *house) deliver(n int) {
+	h.t.Helper()
+	h.with(func(ctx context.Context, o *control.Ops) error {
+		box, err := o.Mail.Mailbox(ctx, 1, "INBOX")
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			text := fmt.Sprintf("Subject: %d\r\n\r\n", i)
+			if i == n-1 {
+				text += strings.Repeat("a line of a large message\r\n", 4000)
+			}
+			in, err := o.Mail.Receive(ctx, strings.NewReader(text))
+			if err != nil {
+				return err
+			}
+			if _, err := o.Mail.Deliver(ctx, in, 1, mailbox.Placing{Mailbox: box.ID}); err != nil {
+				return err
+			}
+			in.Close()
+		}
+		return o.Blobs.File(ctx)
+	})
+}
+
+func contains(t *testing.T, out string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestCheckFindsAndRepairs(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.deliver(3)
+	contains(t, h.types(done, "check"), "Everything is in order.")
+	contains(t, h.types(done, "check", "--json"), `"findings": []`)
+
+	h.with(func(ctx context.Context, o *control.Ops) error {
+		return o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+			_, err := tx.Exec(`UPDATE mailbox SET messages = 99 WHERE name = 'INBOX'`)
+			return err
+		})
+	})
+	contains(t, h.types(findings, "check"), `found: mailbox "INBOX" of account 1 counts 99 messages, but holds 3`)
+	contains(t, h.types(done, "check", "--repair"), "note: put right: mailbox", "Everything is in order.")
+	h.types(done, "check")
+
+	file := h.files()[0]
+	bytes, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	torn := append([]byte{}, bytes...)
+	torn[len(torn)-1] = 0
+	if err := os.WriteFile(file, torn, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, h.types(findings, "check"), filepath.Base(file), "has other bytes than were received")
+	h.types(done, "check", "--quick")
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, h.types(findings, "check", "--quick", "--json"), filepath.Base(file), "is missing")
+}
+
+// files are the message files, in order.
+func (h *house) files() (all []string) {
+	h.t.Helper()
+	all, err := filepath.Glob(filepath.Join(h.data, "messages", "1", "*", "*.eml"))
+	if err != nil || len(all) == 0 {
+		h.t.Fatal(all, err)
+	}
+	return all
+}
+
+// What was received since the snapshot is found again.
+func TestRebuildFromTheNewestSnapshot(t *testing.T) {
+	t.Parallel()
+	for _, harm := range []string{"damaged", "missing"} {
+		t.Run(harm, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t)
+			h.deliver(3)
+			var validity uint32
+			h.with(func(ctx context.Context, o *control.Ops) error {
+				box, err := o.Mail.Mailbox(ctx, 1, "INBOX")
+				validity = box.UIDValidity
+				if err != nil {
+					return err
+				}
+				_, err = backup.Snapshots{DB: o.DB, Dir: filepath.Join(h.data, "snapshots")}.Take(ctx)
+				return err
+			})
+			h.deliver(5)
+			db := filepath.Join(h.data, "mailstead.db")
+			if harm == "missing" {
+				if err := os.Remove(db); err != nil {
+					t.Fatal(err)
+				}
+				contains(t, h.types(findings, "check"), "there is no mail server's data")
+			} else {
+				if err := os.WriteFile(db, bytes.Repeat([]byte("garbage\n"), 4096), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				contains(t, h.types(findings, "check"), "error:")
+			}
+			contains(t, h.types(done, "check", "--rebuild"),
+				"note: the database", "it was set up again from the snapshot of",
+				"5 messages came back into the mailboxes Recovered", "Everything is in order.")
+			h.types(done, "check")
+			h.with(func(ctx context.Context, o *control.Ops) error {
+				box, err := o.Mail.Mailbox(ctx, 1, "Recovered")
+				if err != nil || box.Messages != 5 {
+					t.Errorf("Recovered: %+v, %v", box, err)
+				}
+				box, err = o.Mail.Mailbox(ctx, 1, "INBOX")
+				if err != nil || box.Messages != 3 || box.UIDValidity == validity {
+					t.Errorf("INBOX: %+v, %v; its UIDVALIDITY was %d", box, err, validity)
+				}
+				return nil
+			})
+			if damaged, _ := filepath.Glob(db + ".damaged-*"); len(damaged) > 0 != (harm == "damaged") {
+				t.Errorf("kept aside: %v", damaged)
+			}
+		})
+	}
+}
+
+func TestRebuildWithoutASnapshot(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	if err := os.WriteFile(filepath.Join(h.data, "mailstead.db"), []byte("garbage that is no database"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, h.types(findings, "check", "--rebuild"), "there is no readable snapshot", "hint: bring a backup")
+}
