@@ -6,7 +6,9 @@ import (
 	"net"
 	"net/netip"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -270,24 +272,44 @@ func TestAcceptedMessageHasItsTraceInTheCommit(t *testing.T) {
 	}
 }
 
-// BenchmarkReceive is one 4 KiB message on one connection, all the way.
+// BenchmarkReceive is 4 KiB messages all the way, on 1, 8 and 32 connections.
 func BenchmarkReceive(b *testing.B) {
-	_, r := open(b, nil)
+	body := []byte("Subject: x\r\nMessage-ID: <x@example.com>\r\n\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 56) + ".\r\n")
+	for _, conns := range []int{1, 8, 32} {
+		b.Run(strconv.Itoa(conns), func(b *testing.B) {
+			_, r := open(b, nil)
+			left := make(chan bool, b.N)
+			for range b.N {
+				left <- true
+			}
+			close(left)
+			b.ReportAllocs()
+			b.ResetTimer()
+			var wg sync.WaitGroup
+			for range conns {
+				wg.Go(func() { sendAll(b, r, left, body) })
+			}
+			wg.Wait()
+		})
+	}
+}
+
+// sendAll sends a message for each token on one connection.
+func sendAll(b *testing.B, r *dialog.Runner, left <-chan bool, body []byte) {
 	c, err := r.Dial("")
 	if err != nil {
-		b.Fatal(err)
+		b.Error(err)
+		return
 	}
 	defer c.Close()
 	read := reader(b, c)
-	body := "Subject: x\r\nMessage-ID: <x@example.com>\r\n\r\n" + strings.Repeat(strings.Repeat("x", 70)+"\r\n", 56) + ".\r\n"
 	read(1)
 	c.Write([]byte("EHLO x\r\n"))
 	read(8)
-	b.ReportAllocs()
-	for b.Loop() {
+	for range left {
 		c.Write([]byte("MAIL FROM:<a@example.com>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n"))
 		read(3)
-		c.Write([]byte(body))
+		c.Write(body)
 		read(1)
 	}
 }
@@ -299,14 +321,15 @@ func reader(b *testing.B, c net.Conn) func(lines int) {
 		for {
 			if n := strings.Count(string(buf[:have]), "\n"); n >= lines {
 				if buf[0] > '3' {
-					b.Fatalf("%s", buf[:have])
+					b.Errorf("%s", buf[:have])
 				}
 				have = 0
 				return
 			}
 			n, err := c.Read(buf[have:cap(buf)])
 			if err != nil {
-				b.Fatal(err)
+				b.Error(err)
+				return
 			}
 			buf = buf[:cap(buf)]
 			have += n
