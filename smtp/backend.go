@@ -80,6 +80,12 @@ type Transaction interface {
 	Close()
 }
 
+// Watcher is a Session that wants to know of a MAIL that the engine refused for
+// its size: somebody will ask what became of it.
+type Watcher interface {
+	Refused(m Mail, r Reply)
+}
+
 // Authenticator is a Session that offers AUTH.
 type Authenticator interface {
 	// Password checks PLAIN and LOGIN.

@@ -3,15 +3,34 @@ package smtp
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 )
 
+// What a Transaction's reader may end with instead of io.EOF. The engine knows
+// and answers it by itself; a door wants it for its records.
 var (
-	errBareLineEnd = errors.New("bare CR or LF in message")
-	errTooBig      = errors.New("message above the size limit")
-	errExhausted   = errors.New("message far above the size limit")
-	errBadChunk    = errors.New("size of chunk not understood")
-	errAborted     = errors.New("transaction ended within a message")
+	ErrBareLineEnd = errors.New("bare CR or LF in message")
+	ErrTooBig      = errors.New("message above the size limit")
+	ErrCut         = errors.New("the connection ended before the message did")
+)
+
+// Fault is what the engine answers to a message that ended with err; zero where
+// err is not of the message or nobody is left to hear it.
+func Fault(err error) Reply {
+	switch {
+	case errors.Is(err, ErrBareLineEnd):
+		return BareLineEnd
+	case errors.Is(err, ErrTooBig):
+		return TooBig
+	}
+	return Reply{}
+}
+
+var (
+	errExhausted = errors.New("message far above the size limit")
+	errBadChunk  = errors.New("size of chunk not understood")
+	errAborted   = errors.New("transaction ended within a message")
 )
 
 // source gives the octets of a message in pieces that are valid until the next
@@ -44,10 +63,10 @@ func (b *body) piece() ([]byte, error) {
 	p, err := b.src.next()
 	b.n += int64(len(p))
 	if b.fault == nil && b.n > b.limit {
-		b.fault = errTooBig
+		b.fault = ErrTooBig
 	}
 	if b.fault == nil && b.strict && b.src.bare() {
-		b.fault = errBareLineEnd
+		b.fault = ErrBareLineEnd
 	}
 	if err == nil && b.n/2 > b.limit {
 		err = errExhausted
@@ -66,8 +85,9 @@ func (b *body) tell(err error) error {
 	}
 	if err == io.EOF {
 		b.whole = true
+		return err
 	}
-	return err
+	return fmt.Errorf("%w: %w", ErrCut, err)
 }
 
 func (b *body) Read(p []byte) (int, error) {

@@ -46,10 +46,8 @@ func (s *session) receive(src source) Reply {
 		return Reply{} // the command that ended it is pending
 	case cut != nil:
 		return s.cut(cut)
-	case b.fault == errBareLineEnd:
-		return BareLineEnd
-	case b.fault == errTooBig:
-		return TooBig
+	case b.fault != nil:
+		return Fault(b.fault)
 	}
 	reply = s.answer("data", reply, err, LocalError)
 	if reply.Positive() && !b.whole {

@@ -29,6 +29,9 @@ func (s *session) mail(args string) Reply {
 		m.Envelope.ReversePath = a
 	}
 	if m.Size > s.srv.maxSize() {
+		if w, ok := s.backend.(Watcher); ok {
+			w.Refused(m, TooBig)
+		}
 		return TooBig
 	}
 	if s.transactions++; s.transactions > s.srv.maxTransactions() {

@@ -26,6 +26,7 @@ package inbound
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -136,6 +137,12 @@ func (s *session) Mail(ctx context.Context, m smtp.Mail) (smtp.Transaction, smtp
 	return t, smtp.Reply{}, nil
 }
 
+// Refused implements smtp.Watcher.
+func (s *session) Refused(m smtp.Mail, r smtp.Reply) {
+	t := &transaction{s: s, env: m.Envelope, size: m.Size}
+	t.refused("", r, "")
+}
+
 // transaction is one message.
 type transaction struct {
 	s      *session
@@ -172,7 +179,7 @@ func (t *transaction) Data(ctx context.Context, r io.Reader) (smtp.Reply, error)
 	o := &t.s.d.o
 	in, err := o.Mailboxes.Receive(ctx, r)
 	if err != nil {
-		return local.ReplyFor(err)
+		return t.broken(err)
 	}
 	defer in.Close()
 	header, err := message.ReadHeader(io.NewSectionReader(in.Draft, 0, in.Draft.Size()))
@@ -205,8 +212,22 @@ func (t *transaction) store(ctx context.Context, in *mailbox.Incoming) (smtp.Rep
 		Auth:     message.AuthResults{ServID: o.Hostname},
 		Incoming: in, Copies: t.copies, Began: t.began,
 	})
-	if err == nil {
-		return smtp.OK.With(mid), nil
+	if err != nil {
+		return t.broken(err)
+	}
+	return smtp.OK.With(mid), nil
+}
+
+// broken ends a message that did not come whole, breaks a rule of the protocol,
+// or could not be stored.
+func (t *transaction) broken(err error) (smtp.Reply, error) {
+	if errors.Is(err, smtp.ErrCut) {
+		t.refusedAll(smtp.Reply{}, smtp.ErrCut.Error())
+		return smtp.Reply{}, err
+	}
+	if reply := smtp.Fault(err); !reply.IsZero() {
+		t.refusedAll(reply, "")
+		return reply, nil
 	}
 	reply, err := local.ReplyFor(err)
 	t.refusedAll(reply.Or(smtp.LocalError), "the message could not be stored")
@@ -252,7 +273,10 @@ func (t *transaction) refused(rcpt string, r smtp.Reply, why string) {
 	p := t.s.p
 	e := maillog.Event{
 		Time: time.Now(), Kind: maillog.Refused, CID: p.CID, Remote: p.Remote.Addr(), Rcpt: rcpt,
-		Reply: r.String(), Reason: why, Size: t.size,
+		Reason: why, Size: t.size,
+	}
+	if !r.IsZero() {
+		e.Reply = r.String()
 	}
 	if !t.env.ReversePath.IsZero() {
 		e.ReversePath = t.env.ReversePath.String()

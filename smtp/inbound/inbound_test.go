@@ -210,6 +210,35 @@ func TestLoops(t *testing.T) {
 	}
 }
 
+func TestWhatTheEngineRefusesIsRecorded(t *testing.T) {
+	o, r := open(t, func(opt *Options) { opt.MaxSize = 100 })
+	r.Run(t, "S: 220 ...\nC: EHLO x\nS* 250 LIMITS ...\nC: MAIL FROM:<sender@example.com> SIZE=101\nS: 552 5.3.4 ...\n")
+	for _, tt := range []struct{ bytes, reply string }{
+		{strings.Repeat("x", 130) + `\r\n.\r\n`, "552 5.3.4 message is above the size limit"},
+		{`a\nb\r\n.\r\n`, "550 5.6.0 message has a bare CR or LF"},
+		{`half`, ""},
+	} {
+		script := hello + to("250 ...", "alice@example.org") + "C: DATA\nS: 354 ...\nC| \"" + tt.bytes + "\"\n"
+		if tt.reply == "" {
+			script += "CLOSE\n"
+		} else {
+			script += "S: " + tt.reply + "\n"
+		}
+		r.Run(t, script)
+	}
+	want := []string{"552 5.3.4 message is above the size limit", "552 5.3.4 message is above the size limit", "550 5.6.0 message has a bare CR or LF", "the connection ended before the message did"}
+	var got []string
+	for deadline := time.Now().Add(5 * time.Second); len(got) < len(want) && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		got = nil
+		for _, e := range o.Events.Kind(maillog.Refused) {
+			got = append(got, e.Reply+e.Reason)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestNoSpaceIsToldAtMail(t *testing.T) {
 	_, r := open(t, func(opt *Options) { opt.Space = &local.Space{Dir: t.TempDir(), MaxSize: 1 << 60} })
 	r.Run(t, "S: 220 ...\nC: EHLO x\nS* 250 LIMITS ...\nC: MAIL FROM:<>\nS: 452 4.3.1 ...\n")

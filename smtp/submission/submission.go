@@ -185,6 +185,12 @@ func (s *session) proven(name string, who account.Account, err error) (smtp.Repl
 	return refusal, nil
 }
 
+// Refused implements smtp.Watcher.
+func (s *session) Refused(m smtp.Mail, r smtp.Reply) {
+	t := &transaction{s: s, env: m.Envelope, size: m.Size}
+	t.refused("", r)
+}
+
 // Mail holds the reverse-path.
 func (s *session) Mail(ctx context.Context, m smtp.Mail) (smtp.Transaction, smtp.Reply, error) {
 	t := &transaction{s: s, env: m.Envelope, size: m.Size, began: time.Now()}

@@ -86,7 +86,7 @@ func (t *transaction) Data(ctx context.Context, r io.Reader) (smtp.Reply, error)
 		t.refusedAll(bigHeader)
 		return bigHeader, nil
 	} else if err != nil {
-		return smtp.Reply{}, err
+		return t.broken(err)
 	}
 	if reply, err := t.mayWrite(ctx, header); err != nil || !reply.IsZero() {
 		if err == nil {
@@ -96,7 +96,7 @@ func (t *transaction) Data(ctx context.Context, r io.Reader) (smtp.Reply, error)
 	}
 	in, err := o.Mailboxes.Receive(ctx, edited(header, body, o.Hostname, t.began))
 	if err != nil {
-		return local.ReplyFor(err)
+		return t.broken(err)
 	}
 	defer in.Close()
 	return t.store(ctx, in)
@@ -149,8 +149,22 @@ func (t *transaction) store(ctx context.Context, in *mailbox.Incoming) (smtp.Rep
 		m.Onward = &queue.Message{MID: mid, Account: s.who.ID, Envelope: env, Prefix: received.Append(nil)}
 	}
 	err := o.Agent.Deliver(ctx, m)
-	if err == nil {
-		return smtp.OK.With(mid), nil
+	if err != nil {
+		return t.broken(err)
+	}
+	return smtp.OK.With(mid), nil
+}
+
+// broken ends a message that did not come whole, breaks a rule of the protocol,
+// or could not be stored.
+func (t *transaction) broken(err error) (smtp.Reply, error) {
+	if errors.Is(err, smtp.ErrCut) {
+		t.refusedAll(smtp.Reply{})
+		return smtp.Reply{}, err
+	}
+	if reply := smtp.Fault(err); !reply.IsZero() {
+		t.refusedAll(reply)
+		return reply, nil
 	}
 	reply, err := local.ReplyFor(err)
 	t.refusedAll(reply.Or(smtp.LocalError))
@@ -162,7 +176,12 @@ func (t *transaction) refused(rcpt string, r smtp.Reply) {
 	p := t.s.p
 	e := maillog.Event{
 		Time: time.Now(), Kind: maillog.Refused, CID: p.CID, Account: t.s.who.ID, Remote: p.Remote.Addr(),
-		Rcpt: rcpt, Reply: r.String(), Size: t.size,
+		Rcpt: rcpt, Size: t.size,
+	}
+	if r.IsZero() {
+		e.Reason = smtp.ErrCut.Error()
+	} else {
+		e.Reply = r.String()
 	}
 	if !t.env.ReversePath.IsZero() {
 		e.ReversePath = t.env.ReversePath.String()
