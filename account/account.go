@@ -161,10 +161,11 @@ func Open(ctx context.Context, db *sqlite.DB, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close writes what was kept back: the times of last use.
+// Close writes what was kept back: the times of last use. It does so even when
+// ctx has ended, as it has at a stop.
 func (s *Store) Close(ctx context.Context) error {
 	s.hasher.close()
-	return s.SaveLastUse(ctx)
+	return s.SaveLastUse(context.WithoutCancel(ctx))
 }
 
 // Account loads one by id; ErrUnknown. Deleted ones are found until they are

@@ -118,7 +118,7 @@ func (p *program) restore() (note string, err error) {
 	if err != nil || damage == "" {
 		return "", err
 	}
-	s, moved, err := backup.Restore(p.ctx, cfg.Data)
+	r, err := backup.Revert(p.ctx, filepath.Join(cfg.Data, "mailstead.db"), filepath.Join(cfg.Data, "snapshots"))
 	if errors.Is(err, backup.ErrNone) {
 		return "", hinted{fmt.Errorf("%s, and there is no readable snapshot: %w", damage, err),
 			"bring a backup of mailstead.db back into " + cfg.Data}
@@ -126,9 +126,9 @@ func (p *program) restore() (note string, err error) {
 	if err != nil {
 		return "", err
 	}
-	note = fmt.Sprintf("%s; it was set up again from the snapshot of %s", damage, s.Time.Local().Format(dateTime))
-	if moved != "" {
-		note += "; the damaged one is " + filepath.Base(moved)
+	note = fmt.Sprintf("%s; it was set up again from the snapshot of %s", damage, r.Snapshot.Time.Local().Format(dateTime))
+	if r.Aside != "" {
+		note += "; the damaged one is kept as " + filepath.Base(r.Aside)
 	}
 	ops, end, err := offline(p.ctx, cfg)
 	if err != nil {

@@ -188,7 +188,7 @@ func TestRebuildFromTheNewestSnapshot(t *testing.T) {
 				}
 				return nil
 			})
-			if damaged, _ := filepath.Glob(db + ".damaged-*"); len(damaged) > 0 != (harm == "damaged") {
+			if damaged, _ := filepath.Glob(db + ".before-*"); len(damaged) > 0 != (harm == "damaged") {
 				t.Errorf("kept aside: %v", damaged)
 			}
 		})

@@ -1,14 +1,18 @@
 package cli
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"mailstead/internal/control"
 )
 
 func TestMain(m *testing.M) {
@@ -33,7 +37,23 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(config, []byte("hostname = \"mail.example.org\"\ndata = \"data\"\n"), 0o600)
 		},
 		RequireExplicitExec: true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"await": await},
 	})
+}
+
+// await waits until the server answers on the socket of a data directory.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: await DATA")
+	}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		c, err := control.Dial(context.Background(), ts.MkAbs(args[0]))
+		if err == nil {
+			c.Close()
+			return
+		}
+	}
+	ts.Fatalf("no server on %s", args[0])
 }
 
 func TestTextFromOutsideDoesNotReachTheTerminal(t *testing.T) {

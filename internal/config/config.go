@@ -126,7 +126,9 @@ func Parse(name, text string) (Config, error) {
 	}
 	for _, p := range []*string{&c.Data, &c.TLSCert, &c.TLSKey} {
 		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(filepath.Dir(name), *p)
+			if *p, err = filepath.Abs(filepath.Join(filepath.Dir(name), *p)); err != nil {
+				return Config{}, &Error{File: name, Text: err.Error()}
+			}
 		}
 	}
 	return c, c.complete()
