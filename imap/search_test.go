@@ -53,7 +53,7 @@ func TestSearch(t *testing.T) {
 		{"1", "FROM ANN"}, {"1 2", "FROM example.org"}, {"", "FROM example.net"}, {"1", "TO example.net"}, {"1", "CC c@example.com"}, {"2", "BCC hidden"},
 		{"2", "SUBJECT two"}, {"1 2 3 4", `SUBJECT ""`}, {"1", `SUBJECT one SEEN`}, {"3", "SUBJECT THREE"},
 		{"1", "HEADER Message-ID one@x"}, {"1", "HEADER X-Thing value"}, {"1", `HEADER X-Thing ""`}, {"", "HEADER X-Thing nothing"}, {"2", `HEADER Bcc ""`},
-		{"1", "BODY plain"}, {"", "BODY Ann"}, {"1", "TEXT ann"}, {"3", "BODY secret"}, {"", "BODY treasure"}, {"3", `BODY "enclosed letter"`}, {"3", "BODY its"},
+		{"1", "BODY plain"}, {"", "BODY Ann"}, {"1", "TEXT ann"}, {"3", "BODY secret"}, {"", "BODY treasure"}, {"", `BODY "enclosed letter"`}, {"3", `TEXT "enclosed letter"`}, {"3", "TEXT application/x"}, {"", "BODY application/x"}, {"3", "BODY its"},
 		{"4", `BODY "NEEDLE at the end"`}, {"4", "TEXT filler"}, {"", `BODY "filler  filler"`}, {"1 2 3 4", `BODY ""`},
 		{"1", "BEFORE 2-Mar-2026"}, {"2", "ON 2-Mar-2026"}, {"2 3 4", "SINCE 2-Mar-2026"}, {"1 3", "SENTON 2-Mar-2026"}, {"", "SENTBEFORE 2-Mar-2026"},
 		{"1 3", "SENTSINCE 2-Mar-2026"}, {"", "SENTSINCE 3-Mar-2026"}, {"4", "LARGER 10000"}, {"1 2 3", "SMALLER 10000"}, {"1 2 3 4", "OLDER 60"}, {"", "YOUNGER 60"},
@@ -168,7 +168,7 @@ func TestDecoders(t *testing.T) {
 	for _, c := range []struct{ encoding, in, want string }{
 		{"base64", "SGVsbG8=", "Hello"}, {"base64", "SGVs\r\nbG8\r\n=", "Hello"}, {"base64", "SGVsbG8", "Hello"}, {"base64", "S!G V-s", "Hel"},
 		{"base64", "SGVsb", "Hel"}, {"base64", "", ""}, {"base64", "SGk=SGk=", "Hi"},
-		{"quoted-printable", "a=3Db=\r\nc=C3=bc \r\n=", "a=bcü \r\n"}, {"quoted-printable", "=zz=4", "=zz=4"}, {"quoted-printable", "a= \t\r\nb", "ab"},
+		{"quoted-printable", "a=3Db=\r\nc=C3=bc \t\r\nd=20\r\n=", "a=bcü\r\nd \r\n"}, {"quoted-printable", "=zz=4", "=zz=4"}, {"quoted-printable", "a= \t\r\nb", "ab"},
 		{"quoted-printable", strings.Repeat("=41", 5000), strings.Repeat("A", 5000)}, {"7bit", "=41", "=41"},
 	} {
 		for _, wrap := range []func(io.Reader) io.Reader{func(r io.Reader) io.Reader { return r }, iotest.OneByteReader, iotest.DataErrReader} {

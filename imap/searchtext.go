@@ -138,7 +138,8 @@ func (q *searching) header() criterion {
 	}}
 }
 
-// text is BODY, and TEXT, which looks into the header too.
+// text is BODY, which looks into no header, and TEXT, which looks into all of
+// them, those of parts and enclosed messages too (RFC 9051, 6.4.4).
 func (q *searching) text(headers bool) criterion {
 	needle := q.needle()
 	return leaf{fromBody, func(x *examined) (bool, error) {
@@ -154,7 +155,7 @@ func (q *searching) text(headers bool) criterion {
 				return true, nil
 			}
 		}
-		return x.contains(x.root, needle)
+		return x.contains(x.root, needle, headers)
 	}}
 }
 
@@ -168,34 +169,39 @@ func headerContains(list []message.Field, needle string) bool {
 	return false
 }
 
-// contains looks through the text of a part and what is inside it, decoded:
-// text in any form, and the headers of encapsulated messages. What a person
-// does not read, pictures and the like, is not looked through.
-func (x *examined) contains(p *message.Part, needle string) (bool, error) {
+// contains looks through the text of a part and what is inside it, decoded.
+// What a person does not read, pictures and the like, is not looked through.
+func (x *examined) contains(p *message.Part, needle string, headers bool) (bool, error) {
 	if needle == "" {
 		return true, nil
 	}
-	for _, c := range p.Parts {
-		if ok, err := x.contains(c, needle); ok || err != nil {
+	inside := p.Parts
+	if p.Message != nil {
+		inside = []*message.Part{p.Message}
+	}
+	for _, c := range inside {
+		if ok, err := x.inHeader(c, needle, headers); ok || err != nil {
+			return ok, err
+		}
+		if ok, err := x.contains(c, needle, headers); ok || err != nil {
 			return ok, err
 		}
 	}
 	switch {
-	case p.Multipart():
+	case len(inside) > 0:
 		return false, nil
-	case p.Message != nil:
-		b, err := x.read(p.Message.Header)
-		if err != nil {
-			return false, err
-		}
-		if headerContains(message.ParseHeader(b).Fields, needle) {
-			return true, nil
-		}
-		return x.contains(p.Message, needle)
 	case p.Type == "text", p.Type == "", p.Type == "message":
 		return streamContains(utf8Reader(decoder(x.part(p.Body), p.Encoding), p.Param("charset")), needle)
 	}
 	return false, nil
+}
+
+func (x *examined) inHeader(p *message.Part, needle string, headers bool) (bool, error) {
+	if !headers || p.Header.Len() == 0 {
+		return false, nil
+	}
+	b, err := x.read(p.Header)
+	return err == nil && headerContains(message.ParseHeader(b).Fields, needle), err
 }
 
 // fold makes letters equal that differ in case only.

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"io"
 )
@@ -109,8 +110,13 @@ func (q *quotedPrintable) next() {
 	q.line = decodeLine(q.raw)
 }
 
-// decodeLine decodes in place.
+// decodeLine decodes in place. White space before the line end came on the way
+// (RFC 2045, 6.7, rule 3).
 func decodeLine(b []byte) []byte {
+	if end := bytes.TrimRight(b, "\r\n"); len(end) < len(b) {
+		text := bytes.TrimRight(end, " \t")
+		b = append(text, b[len(end):]...)
+	}
 	out := b[:0]
 	for i := 0; i < len(b); i++ {
 		if b[i] != '=' {
