@@ -176,6 +176,9 @@ func read(m *mdns.Msg, name string, qtype uint16) (answer, error) {
 	if len(a.rrs) > 0 {
 		return a, nil
 	}
+	if at == "" {
+		return a, errors.New("an alias of nothing")
+	}
 	denied := false
 	for _, rr := range m.Ns { // RFC 2308, 5: how long a denial holds
 		if soa, ok := rr.(*mdns.SOA); ok {

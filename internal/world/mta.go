@@ -86,11 +86,11 @@ type Mail struct {
 // MTA starts a remote mail server with an address of its own, known to the DNS
 // by its name. Which domains it serves is said by MX records.
 func (w *World) MTA(name string, b Behaviour) (*MTA, error) {
-	m := &MTA{Name: name, Addr: w.address(), world: w, b: b}
+	m := &MTA{Name: name, world: w, b: b}
 	m.seen = make(map[string]time.Time)
 	m.conns = make(map[net.Conn]bool)
 	m.more = make(chan struct{})
-	l, err := w.listen(netip.AddrPortFrom(m.Addr, uint16(w.Port)))
+	l, err := w.listenMTA(m)
 	if err != nil {
 		return nil, fmt.Errorf("start the remote MTA %s: %w", name, err)
 	}
@@ -104,6 +104,17 @@ func (w *World) MTA(name string, b Behaviour) (*MTA, error) {
 		m.serve(l)
 	}()
 	return m, nil
+}
+
+// listenMTA gives an MTA an address where the port of all MTAs is free.
+func (w *World) listenMTA(m *MTA) (l net.Listener, err error) {
+	for range 20 {
+		m.Addr = w.address()
+		if l, err = w.listen(netip.AddrPortFrom(m.Addr, uint16(w.Port))); err == nil {
+			return l, nil
+		}
+	}
+	return nil, err
 }
 
 // Domain is the quickest way to a remote domain: a zone with one MX and its MTA.

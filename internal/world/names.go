@@ -224,13 +224,8 @@ func (w *World) startDNS() error {
 		w.resolver = at.String()
 		return w.serveDNS(&dns.Server{Listener: l, Handler: w.names})
 	}
-	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	pc, l, err := bothOnOnePort()
 	if err != nil {
-		return err
-	}
-	l, err := net.Listen("tcp", pc.LocalAddr().String())
-	if err != nil {
-		pc.Close()
 		return err
 	}
 	w.resolver = pc.LocalAddr().String()
@@ -238,6 +233,20 @@ func (w *World) startDNS() error {
 		return err
 	}
 	return w.serveDNS(&dns.Server{Listener: l, Handler: w.names})
+}
+
+// bothOnOnePort finds a port that is free for UDP and for TCP.
+func bothOnOnePort() (pc net.PacketConn, l net.Listener, err error) {
+	for range 20 {
+		if pc, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+			return nil, nil, err
+		}
+		if l, err = net.Listen("tcp", pc.LocalAddr().String()); err == nil {
+			return pc, l, nil
+		}
+		pc.Close()
+	}
+	return nil, nil, err
 }
 
 func (w *World) serveDNS(s *dns.Server) error {

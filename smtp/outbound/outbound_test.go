@@ -210,6 +210,7 @@ func TestRouting(t *testing.T) {
 		name, zone, to, want string
 	}{
 		{"no such domain", "", "bob@nowhere.test", "failed 5.1.2"},
+		{"no MX, no address", "@ TXT x", "bob@remote.test", "failed 5.1.2"},
 		{"null MX", "@ MX 0 .", "bob@remote.test", "failed 5.1.10"},
 		{"MX without address", "@ MX 5 gone", "bob@remote.test", "failed 5.4.4"},
 		{"own name is best", "@ MX 5 mail.us.test.\n@ MX 10 good", "bob@remote.test", "failed 5.4.6"},

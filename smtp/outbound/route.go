@@ -21,6 +21,7 @@ type host struct {
 	port   int
 	secure bool // the answer that named it was
 	smart  bool
+	bare   bool // a domain without MX records
 }
 
 // route gives the hosts in the order to try, or the result of all recipients.
@@ -41,7 +42,7 @@ func (o *Outbound) route(ctx context.Context, d message.Domain) ([]host, *queue.
 	case errors.As(err, &no) && no.NXDomain:
 		return nil, ptr(failed("5.1.2", "the domain "+d.Unicode()+" does not exist"))
 	case errors.Is(err, dns.ErrNotExist): // RFC 5321, 5.1: the implicit MX
-		return []host{{name: string(d), port: port, secure: secure}}, nil
+		return []host{{name: string(d), port: port, secure: secure, bare: true}}, nil
 	case err != nil:
 		return nil, ptr(delayed("4.4.3", "the mail servers of "+d.Unicode()+" cannot be looked up", err))
 	case len(mx) == 1 && mx[0].Host == ".":
@@ -85,6 +86,8 @@ func (o *Outbound) addresses(ctx context.Context, h host) ([]netip.AddrPort, *qu
 	if found == nil {
 		addrs, _, err := o.Resolver.LookupAddr(ctx, h.name)
 		switch {
+		case errors.Is(err, dns.ErrNotExist) && h.bare:
+			return nil, ptr(failed("5.1.2", "the domain "+h.name+" has neither a mail server nor an address"))
 		case errors.Is(err, dns.ErrNotExist):
 			return nil, ptr(failed("5.4.4", "the mail server "+h.name+" has no address"))
 		case err != nil:

@@ -254,9 +254,11 @@ func (t *transaction) fits() bool {
 	}
 	var left []int
 	for _, i := range t.rcpts {
-		if utf8 && d.rcpts[i].Address.NeedsUTF8() {
+		switch {
+		case d.settled[i]: // by a connection that turned out stale
+		case utf8 && d.rcpts[i].Address.NeedsUTF8():
 			no([]int{i}, "5.6.7", c.name+" does not know internationalized addresses (SMTPUTF8)")
-		} else {
+		default:
 			left = append(left, i)
 		}
 	}
