@@ -299,3 +299,52 @@ func TestAuth(t *testing.T) {
 		})
 	}
 }
+
+// canned is a connection whose client said all of its lines at once.
+type canned struct {
+	net.Conn // never used
+	io.Reader
+	said bytes.Buffer
+}
+
+func (c *canned) Read(p []byte) (int, error)       { return c.Reader.Read(p) }
+func (c *canned) Write(p []byte) (int, error)      { return c.said.Write(p) }
+func (c *canned) Close() error                     { return nil }
+func (c *canned) RemoteAddr() net.Addr             { return nil }
+func (c *canned) SetDeadline(time.Time) error      { return nil }
+func (c *canned) SetReadDeadline(time.Time) error  { return nil }
+func (c *canned) SetWriteDeadline(time.Time) error { return nil }
+
+// FuzzSession holds that whatever a client says, every line of ours is a reply,
+// each transaction is closed once, and what is kept has clean line ends.
+func FuzzSession(f *testing.F) {
+	for _, s := range []string{
+		envelope + "DATA\r\n.\r\nQUIT\r\n", envelope + "BDAT 3\r\nabcBDAT 0 LAST\r\n", envelope + "BDAT 3\r\nabcRSET\r\nDATA\r\n",
+		envelope + "BDAT 999999999999\r\nx", "AUTH PLAIN\r\n*\r\n", "EHLO x\r\nSTARTTLS\r\nx", "MAIL\r\nRCPT\r\n\x00\r\n\n\n\n",
+		envelope + "DATA\r\nx\n.\r\n.\r\nRSET\r\n" + envelope, strings.Repeat("x", 5000) + "\r\nNOOP\r\n",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, in []byte) {
+		d := &door{auth: true}
+		srv := &Server{Backend: d, Strict: true, MaxSize: 1000, Log: slog.New(slog.DiscardHandler)}
+		c := &canned{Reader: bytes.NewReader(in)}
+		if bytes.Contains(in, []byte("panic@")) {
+			return // the test door's own
+		}
+		srv.ServeConn(t.Context(), listen.NewConn(c))
+		if d.opened != d.closed {
+			t.Errorf("%d transactions opened, %d closed", d.opened, d.closed)
+		}
+		for _, k := range d.kept {
+			if len(k.To) == 0 || len(k.Body) > 1000 || strings.ContainsAny(strings.ReplaceAll(k.Body, "\r\n", ""), "\r\n") {
+				t.Errorf("kept %+v", k)
+			}
+		}
+		for line := range strings.Lines(c.said.String()) {
+			if len(line) < 6 || len(line) > 512 || !strings.HasSuffix(line, "\r\n") || line[0] < '2' || line[0] > '5' || line[3] != ' ' && line[3] != '-' {
+				t.Errorf("said %q", line)
+			}
+		}
+	})
+}
