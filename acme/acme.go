@@ -62,9 +62,11 @@ func SelfSigned(dir, hostname string) (*Source, error) {
 	if err == nil && s.current.Leaf.VerifyHostname(hostname) == nil && time.Now().Before(s.current.Leaf.NotAfter) {
 		return s, nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrPermission) {
 		return nil, err
 	}
+	// Missing, for another name, out of date, or torn: nobody vouched for it,
+	// so a new one is as good.
 	if err := makeSelfSigned(certFile, keyFile, hostname); err != nil {
 		return nil, fmt.Errorf("make a self-signed certificate: %w", err)
 	}
@@ -159,8 +161,30 @@ func makeSelfSigned(certFile, keyFile, hostname string) error {
 	if err := os.MkdirAll(filepath.Dir(certFile), 0o700); err != nil {
 		return err
 	}
-	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600); err != nil {
+	if err := replace(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})); err != nil {
 		return err
 	}
-	return os.WriteFile(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+	return replace(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// replace puts a file in place whole or not at all, whatever becomes of the
+// power: the bytes are synced before the name.
+func replace(name string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }

@@ -7,6 +7,23 @@ import (
 	"time"
 )
 
+// A power cut in the middle of a first start left an empty file, and no start
+// went past it.
+func TestSelfSignedTornByAPowerCutIsMadeAnew(t *testing.T) {
+	for _, name := range []string{"self-signed.pem", "self-signed.key"} {
+		dir := filepath.Join(t.TempDir(), "acme")
+		if _, err := SelfSigned(dir, "mail.example.org"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := SelfSigned(dir, "mail.example.org"); err != nil {
+			t.Errorf("%s torn: %v", name, err)
+		}
+	}
+}
+
 func TestSelfSignedIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "acme")
 	first, err := SelfSigned(dir, "mail.example.org")
