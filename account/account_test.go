@@ -14,14 +14,14 @@ import (
 )
 
 // open makes a store in a directory of its own, with example.org in it.
-func open(t *testing.T) *Store {
+func open(t testing.TB) *Store {
 	t.Helper()
 	s, _ := openAt(t, filepath.Join(t.TempDir(), "test.db"))
 	s.do(t, func(tx *sqlite.Tx) error { return s.AddDomain(tx, "example.org") })
 	return s
 }
 
-func openAt(t *testing.T, path string) (*Store, *sqlite.DB) {
+func openAt(t testing.TB, path string) (*Store, *sqlite.DB) {
 	t.Helper()
 	ctx := context.Background()
 	db, err := sqlite.Open(ctx, path, sqlite.Options{Migrations: []fs.FS{Schema()}})
@@ -40,7 +40,7 @@ func openAt(t *testing.T, path string) (*Store, *sqlite.DB) {
 }
 
 // do runs fn in a transaction that must succeed.
-func (s *Store) do(t *testing.T, fn func(tx *sqlite.Tx) error) {
+func (s *Store) do(t testing.TB, fn func(tx *sqlite.Tx) error) {
 	t.Helper()
 	if err := s.db.Update(context.Background(), fn); err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func (s *Store) refused(t *testing.T, want error, fn func(tx *sqlite.Tx) error) 
 	}
 }
 
-func addr(t *testing.T, text string) message.Address {
+func addr(t testing.TB, text string) message.Address {
 	t.Helper()
 	a, err := message.ParseAddress(text)
 	if err != nil {

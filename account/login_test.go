@@ -16,7 +16,7 @@ import (
 var remote = netip.MustParseAddr("192.0.2.7")
 
 // with makes an account with a password.
-func (s *Store) with(t *testing.T, address, password string) Account {
+func (s *Store) with(t testing.TB, address, password string) Account {
 	t.Helper()
 	h, err := s.Hash(context.Background(), password)
 	if err != nil {
