@@ -48,6 +48,7 @@ type Behaviour struct {
 	Delay    time.Duration     // before every reply
 	Greylist time.Duration     // 451 until this long after the first RCPT of an address
 	TLS      TLS
+	Limits   string   // offered as LIMITS: "RCPTMAX=10"
 	Without  []string // extensions that are not offered: "8BITMIME"
 	Size     int      // SIZE's limit; 0 offers SIZE without one
 	DSN      bool     // offers DSN

@@ -121,6 +121,9 @@ func (s *session) greeting(b Behaviour) string {
 	if b.TLS != NoTLS && !s.secure {
 		offers = append(offers, "STARTTLS")
 	}
+	if b.Limits != "" {
+		offers = append(offers, "LIMITS "+b.Limits)
+	}
 	if b.DSN {
 		offers = append(offers, "DSN")
 	}

@@ -242,16 +242,17 @@ func (c *conn) limit(ext string) int64 {
 	return n
 }
 
-// rcptMax is LIMITS RCPTMAX (RFC 9422, 5.2), or our own.
-func (c *conn) rcptMax() int {
+// most is a limit that the host tells by LIMITS (RFC 9422, 5), if it is below
+// ours.
+func (c *conn) most(name string, ours int) int {
 	for _, f := range strings.Fields(c.ext["LIMITS"]) {
-		if v, ok := strings.CutPrefix(strings.ToUpper(f), "RCPTMAX="); ok {
-			if n, err := strconv.Atoi(v); err == nil && 0 < n && n < maxRcpts {
+		if v, ok := strings.CutPrefix(strings.ToUpper(f), name+"="); ok {
+			if n, err := strconv.Atoi(v); err == nil && 0 < n && n < ours {
 				return n
 			}
 		}
 	}
-	return maxRcpts
+	return ours
 }
 
 // quit ends a connection politely, but waits for nobody long.

@@ -145,7 +145,7 @@ func unreached(h host, at netip.AddrPort, err error) queue.Result {
 func (d *delivery) carry(ctx context.Context, c *conn) (stale bool) {
 	stop := context.AfterFunc(ctx, func() { c.net.Close() })
 	for len(d.todo) > 0 {
-		n := min(len(d.todo), c.rcptMax())
+		n := min(len(d.todo), c.most("RCPTMAX", maxRcpts))
 		t := transaction{d: d, c: c, rcpts: d.todo[:n]}
 		err := t.run()
 		if errors.Is(err, errStale) {

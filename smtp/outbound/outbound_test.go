@@ -385,6 +385,23 @@ func TestManyRecipientsGoInHundreds(t *testing.T) {
 	})
 }
 
+// TestLimits: what a host tells by LIMITS is kept (RFC 9422).
+func TestLimits(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *world.World, o *Outbound) {
+		m := mustDomain(t, w, "remote.test", world.Behaviour{Limits: "MAILMAX=2 RCPTMAX=1"})
+		for range 2 {
+			for _, r := range o.Deliver(t.Context(), item(plain, "bob@remote.test", "eve@remote.test")) {
+				if r.Action != message.Relayed {
+					t.Error(r)
+				}
+			}
+		}
+		if mails := m.Mails(); len(mails) != 4 || m.Connections() != 2 {
+			t.Errorf("%d messages, %d connections", len(mails), m.Connections())
+		}
+	})
+}
+
 func TestConnectionsAreKept(t *testing.T) {
 	inWorld(t, func(t *testing.T, w *world.World, o *Outbound) {
 		m := mustDomain(t, w, "remote.test", world.Behaviour{})

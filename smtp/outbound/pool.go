@@ -126,7 +126,7 @@ func (p *pool) take(key string) *conn {
 func (p *pool) put(c *conn, keep int, wait time.Duration) {
 	c.net.SetDeadline(time.Time{})
 	p.mu.Lock()
-	if p.closed || c.taken >= maxTaken || len(p.idle[c.key]) >= keep {
+	if p.closed || c.taken >= c.most("MAILMAX", maxTaken) || len(p.idle[c.key]) >= keep {
 		p.mu.Unlock()
 		go c.quit()
 		return

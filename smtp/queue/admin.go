@@ -162,8 +162,7 @@ func (q *Queue) Counts(ctx context.Context) (Counts, error) {
 // Errors: ErrNotExist.
 func (q *Queue) Retry(ctx context.Context, qid int64) error {
 	now := time.Now()
-	keys, err := q.change(ctx, qid, `UPDATE queue_recipient SET held = 0, next = ?2
-		WHERE ?1 IN (0, message) RETURNING message, destination`, now.UnixMilli())
+	keys, err := q.change(ctx, qid, false, now.UnixMilli())
 	if err != nil {
 		return err
 	}
@@ -191,8 +190,7 @@ func (q *Queue) Retry(ctx context.Context, qid int64) error {
 // Hold keeps a message back until Retry. A running attempt is not ended.
 // Errors: ErrNotExist.
 func (q *Queue) Hold(ctx context.Context, qid int64) error {
-	keys, err := q.change(ctx, qid, `UPDATE queue_recipient SET held = 1
-		WHERE ?1 IN (0, message) RETURNING message, destination`)
+	keys, err := q.change(ctx, qid, true, time.Now().UnixMilli())
 	if err != nil {
 		return err
 	}
@@ -272,31 +270,57 @@ func (q *Queue) remove(tx *sqlite.Tx, qid int64) (events []maillog.Event, keys [
 	return events, keys, q.dropIfDone(tx, qid, m.Body)
 }
 
-// change runs an UPDATE … RETURNING message, destination over the rows of qid,
-// or all when it is 0.
-func (q *Queue) change(ctx context.Context, qid int64, query string, args ...any) ([]key, error) {
+// chunk is how many rows one commit changes, so that doors need not wait long.
+const chunk = 1000
+
+// change sets hold and time of the rows of qid, or of all when it is 0, and
+// gives the Items that they belong to.
+func (q *Queue) change(ctx context.Context, qid int64, hold bool, next int64) ([]key, error) {
 	var keys []key
-	err := q.db.Update(ctx, func(tx *sqlite.Tx) error {
+	for last := int64(0); ; {
+		part, end, err := q.changeChunk(ctx, qid, last, hold, next)
+		if err != nil {
+			return nil, fmt.Errorf("change queue item %d: %w", qid, err)
+		}
+		keys = append(keys, part...)
+		if len(part) < chunk {
+			break
+		}
+		last = end
+	}
+	if len(keys) == 0 && qid != 0 {
+		return nil, fmt.Errorf("queue item %d: %w", qid, ErrNotExist)
+	}
+	return keys, nil
+}
+
+func (q *Queue) changeChunk(ctx context.Context, qid, after int64, hold bool, next int64) (keys []key, last int64, err error) {
+	const set = `UPDATE queue_recipient SET held = ?3, next = CASE WHEN ?3 THEN next ELSE ?4 END WHERE id IN (
+		SELECT id FROM queue_recipient WHERE `
+	const rest = ` AND id > ?2 ORDER BY id LIMIT ?5) RETURNING id, message, destination`
+	query := set + `message = ?1` + rest
+	if qid == 0 {
+		query = set + `?1 = 0` + rest
+	}
+	err = q.db.Update(ctx, func(tx *sqlite.Tx) error {
 		keys = nil
-		rows, err := tx.Query(query, append([]any{qid}, args...)...)
+		rows, err := tx.Query(query, qid, after, hold, next, chunk)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		for rows.Next() {
 			var k key
-			if err := rows.Scan(&k.qid, &k.destination); err != nil {
+			var id int64
+			if err := rows.Scan(&id, &k.qid, &k.destination); err != nil {
 				return err
 			}
-			keys = append(keys, k)
+			keys, last = append(keys, k), max(last, id)
 		}
 		return rows.Err()
 	})
 	if err != nil {
-		return nil, fmt.Errorf("change queue item %d: %w", qid, err)
+		return nil, 0, err
 	}
-	if len(keys) == 0 && qid != 0 {
-		return nil, fmt.Errorf("queue item %d: %w", qid, ErrNotExist)
-	}
-	return keys, nil
+	return keys, last, nil
 }

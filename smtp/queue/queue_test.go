@@ -565,6 +565,37 @@ func TestOperator(t *testing.T) {
 	})
 }
 
+// TestAllAtOnce: what is said to all messages goes in chunks and misses none.
+func TestAllAtOnce(t *testing.T) {
+	bubble(t, Options{}, func(t *testing.T, b *bench) {
+		const n = 2*chunk + 5
+		var to []string
+		for i := range n {
+			to = append(to, fmt.Sprintf("u%d@d%d.test", i, i%50))
+			b.f.say(fmt.Sprintf("u%d", i), message.Delayed, "4.7.1", "451 wait")
+		}
+		b.add(nil, to...)
+		synctest.Wait()
+		if err := b.q.Hold(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		if c := b.left(); c.Held != n || c.Recipients != n {
+			t.Errorf("%+v", c)
+		}
+		time.Sleep(48 * time.Hour)
+		if got := len(b.f.taken()); got != 50 {
+			t.Errorf("%d attempts while held", got)
+		}
+		if err := b.q.Retry(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if got := len(b.f.taken()); got < 100 || b.left().Held != 0 {
+			t.Errorf("%d attempts, %+v", got, b.left())
+		}
+	})
+}
+
 // TestDeletedWhileRunning: the result of an attempt whose rows are gone changes
 // nothing, and the body is let go once.
 func TestDeletedWhileRunning(t *testing.T) {
