@@ -39,6 +39,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"mailstead/internal/sqlite"
 )
@@ -91,8 +92,12 @@ type Store struct {
 	dir string
 	o   Options
 
-	seeded chan struct{} // closed when last is above every row and every name
-	last   atomic.Int64  // greatest id allotted
+	opened   time.Time
+	restored atomic.Bool
+	seeded   chan struct{} // closed when the next three are known
+	seedErr  error
+	start    int64        // greatest id of a row or a name when this run began
+	last     atomic.Int64 // greatest id allotted
 
 	folders folders
 	recent  recent
@@ -101,9 +106,13 @@ type Store struct {
 	wakeFn  func()
 	failed  atomic.Pointer[error]
 
-	work   sync.Mutex // held by whoever makes or unlinks files of rows
+	stop func(step string) // the crash tests look at the folder between two steps
+
+	work   sync.Mutex // held by whoever makes, moves or unlinks files of rows
+	swept  int64      // under work: names up to this id are known to have rows
 	mu     sync.Mutex
 	flying map[ID]bool // under mu: named files whose commit is not known to have happened
+	shared []*Draft    // under mu: committed with names in several folders, to be looked at
 }
 
 // New opens the store in dir (the folder messages). db has the tables of Schema.
@@ -112,7 +121,7 @@ func New(ctx context.Context, db *sqlite.DB, dir string, o Options) (*Store, err
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		db: db, dir: dir, o: o,
+		db: db, dir: dir, o: o, opened: time.Now(),
 		seeded: make(chan struct{}),
 		settle: make(chan struct{}, 16),
 		wake:   make(chan struct{}, 1),
@@ -124,7 +133,13 @@ func New(ctx context.Context, db *sqlite.DB, dir string, o Options) (*Store, err
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
+	if err := s.need(dir); err != nil {
+		return nil, fmt.Errorf("message files: %w", err)
+	}
 	if err := s.seed(ctx); err != nil {
+		return nil, fmt.Errorf("message files: %w", err)
+	}
+	if err := s.checkEpoch(ctx); err != nil {
 		return nil, fmt.Errorf("message files: %w", err)
 	}
 	return s, nil
@@ -134,6 +149,12 @@ func (s *Store) signal() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
+	}
+}
+
+func (s *Store) step(name string) {
+	if s.stop != nil {
+		s.stop(name)
 	}
 }
 
@@ -155,9 +176,6 @@ func (s *Store) failure() error {
 	}
 	return nil
 }
-
-// allot gives a new id, above every row and every file name.
-func (s *Store) allot() ID { return ID(s.last.Add(1)) }
 
 // path of a body in an owner's folder.
 func (s *Store) path(id ID, owner int64) string {

@@ -155,7 +155,10 @@ func (d *Draft) Commit(tx *sqlite.Tx) (ID, error) {
 
 func (d *Draft) commitInline(tx *sqlite.Tx) (ID, error) {
 	if d.id == 0 {
-		d.id = d.s.allot()
+		var err error
+		if d.id, err = d.s.allot(); err != nil {
+			return 0, err
+		}
 	}
 	_, err := tx.Exec("INSERT INTO body (id, state, size, sha256) VALUES (?, 1, ?, ?)", int64(d.id), d.size, d.sum[:])
 	if err == nil {
@@ -184,7 +187,7 @@ func (d *Draft) committed() {
 		d.s.signal()
 		return
 	}
-	d.s.landed(d.id)
+	d.s.landed(d)
 }
 
 // Close drops what was not committed. Safe to call after a commit.

@@ -24,28 +24,28 @@ const (
 	backlogMany = 1024 // bodies that make the filer stop waiting
 )
 
-// Run files what was accepted inline and unlinks what is gone, until ctx ends.
-// It gives an error only when a sync failed.
+// Run sweeps, then files what was accepted inline and unlinks what is gone,
+// until ctx ends. It gives an error only when a sync failed.
 func (s *Store) Run(ctx context.Context) error {
-	reap := time.NewTicker(time.Minute)
-	defer reap.Stop()
+	minute := time.NewTicker(time.Minute)
+	defer minute.Stop()
+	err := s.Sweep(ctx)
 	s.signal() // what the last run left
 	for {
+		if s.failure() != nil {
+			return s.failure()
+		}
+		if err != nil && ctx.Err() == nil { // a full disk, say: the next minute tries again
+			s.o.Log.Error("message files", "err", err)
+		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-reap.C:
-			if err := s.Reap(ctx); err != nil && ctx.Err() == nil {
-				s.o.Log.Error("reap", "err", err)
-			}
+		case <-minute.C:
+			err = errors.Join(s.File(ctx), s.Reap(ctx))
 		case <-s.wake:
 			s.linger(ctx)
-			if err := s.File(ctx); err != nil && ctx.Err() == nil {
-				if s.failure() != nil {
-					return err
-				}
-				s.o.Log.Error("file bodies", "err", err)
-			}
+			err = s.File(ctx)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func (s *Store) File(ctx context.Context) error {
 	for ctx.Err() == nil {
 		ids := s.recent.take(batchFiles)
 		if len(ids) == 0 {
-			return s.linkFurther(ctx)
+			return errors.Join(s.linkFurther(ctx), s.tidy(ctx))
 		}
 		if err := s.fileBatch(ctx, ids); err != nil {
 			s.recent.again(ids)
@@ -110,12 +110,16 @@ func (s *Store) fileBatch(ctx context.Context, ids []ID) error {
 			dirs[s.folder(j.id, o)] = true
 		}
 	}
+	s.step("file: written")
 	for dir := range dirs {
 		if err := s.syncFolder(dir); err != nil {
 			return err
 		}
 	}
-	return s.commitFiled(ctx, jobs)
+	s.step("file: folders synced")
+	err = s.commitFiled(ctx, jobs)
+	s.step("file: committed")
+	return err
 }
 
 // jobs reads the rows of those ids that are still inline and held.
@@ -205,9 +209,11 @@ func (s *Store) writeFile(j job) error {
 	if err != nil {
 		return err
 	}
+	s.step("file: created")
 	if _, err = f.Write(j.bytes); err == nil {
 		err = s.syncFile(f)
 	}
+	s.step("file: synced")
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}
@@ -227,6 +233,7 @@ func (s *Store) writeFile(j job) error {
 // inline, held, and owned as they were.
 func (s *Store) commitFiled(ctx context.Context, jobs []job) error {
 	done := make([]bool, len(jobs))
+	mark := min(s.known(), jobs[0].id-1)
 	err := s.db.Update(ctx, func(tx *sqlite.Tx) error {
 		for i, j := range jobs {
 			r, err := tx.Exec("UPDATE body SET state = 2 WHERE id = ? AND state = 1 AND gone IS NULL AND owner = ?", int64(j.id), j.owner)
@@ -246,11 +253,12 @@ func (s *Store) commitFiled(ctx context.Context, jobs []job) error {
 				}
 			}
 		}
-		return nil
+		return s.mark(tx, mark)
 	})
 	if err != nil {
 		return err
 	}
+	s.swept = max(s.swept, int64(mark))
 	for i, j := range jobs {
 		if done[i] {
 			s.recent.drop(j.id)
@@ -302,12 +310,14 @@ func (s *Store) linkFurther(ctx context.Context) error {
 			return err
 		}
 		dirs[filepath.Dir(to)] = true
+		s.step("link: linked")
 	}
 	for dir := range dirs {
 		if err := s.syncFolder(dir); err != nil {
 			return err
 		}
 	}
+	s.step("link: folders synced")
 	for _, l := range links {
 		if err := s.commitLink(ctx, l.id, l.owner); err != nil {
 			return fmt.Errorf("link body %d: %w", l.id, err)
@@ -340,4 +350,24 @@ func (s *Store) commitLink(ctx context.Context, id ID, owner int64) error {
 		err = os.Remove(s.path(id, owner))
 	}
 	return err
+}
+
+// tidy removes names that Settle gave to owners who then did not hold the body.
+func (s *Store) tidy(ctx context.Context) error {
+	s.mu.Lock()
+	shared := s.shared
+	s.shared = nil
+	s.mu.Unlock()
+	for _, d := range shared {
+		for _, owner := range d.owners {
+			unheld, err := s.unknown(ctx, owner, []ID{d.id})
+			if err == nil && len(unheld) > 0 {
+				err = os.Remove(s.path(d.id, owner))
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -1,7 +1,6 @@
 package blob
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -98,16 +97,13 @@ func (s *Store) names(owner, shard int64) ([]ID, error) {
 
 // greatestName finds the greatest id among all files: the last folder of each
 // owner is enough.
-func (s *Store) greatestName(ctx context.Context) (ID, error) {
+func (s *Store) greatestName() (ID, error) {
 	owners, err := s.owners()
 	if err != nil {
 		return 0, err
 	}
 	var top ID
 	for _, owner := range owners {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
 		shards, err := s.shards(owner, top)
 		if err != nil {
 			return 0, err

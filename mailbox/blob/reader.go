@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"sync"
 
@@ -148,6 +149,17 @@ func (r *recent) again(ids []ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.wait = append(r.wait, ids...)
+}
+
+// lowest is the least id that waits, or a number above all.
+func (r *recent) lowest() ID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	low := ID(math.MaxInt64)
+	for _, id := range r.wait {
+		low = min(low, id)
+	}
+	return low
 }
 
 func (r *recent) waiting() int {

@@ -3,6 +3,7 @@ package blob
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,7 +28,10 @@ type entry struct {
 
 // Reap unlinks what has been gone for ten minutes.
 func (s *Store) Reap(ctx context.Context) error {
-	return s.reap(ctx, time.Now().Add(-grace).Unix())
+	if err := s.reap(ctx, time.Now().Add(-grace).Unix()); err != nil {
+		return fmt.Errorf("reap: %w", err)
+	}
+	return s.reapLost(time.Now())
 }
 
 func (s *Store) reap(ctx context.Context, before int64) error {
@@ -48,6 +52,7 @@ func (s *Store) reap(ctx context.Context, before int64) error {
 		if err := s.unlink(append(names, bodies...)); err != nil {
 			return err
 		}
+		s.step("reap: folders synced")
 		if err := s.forget(ctx, bodies, names); err != nil {
 			return err
 		}
@@ -79,10 +84,7 @@ func (s *Store) entries(ctx context.Context, query string, before int64) ([]entr
 // came back after a crash would have no row.
 func (s *Store) unlink(all []entry) error {
 	dirs := make(map[string]bool)
-	for _, e := range all {
-		if e.state != filed {
-			continue
-		}
+	for _, e := range all { // inline ones too: the filer may have been cut short
 		path := s.path(e.id, e.owner)
 		err := os.Remove(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -92,6 +94,7 @@ func (s *Store) unlink(all []entry) error {
 			return err
 		}
 		dirs[filepath.Dir(path)] = true
+		s.step("reap: unlinked")
 	}
 	for dir := range dirs {
 		if err := s.syncFolder(dir); err != nil {

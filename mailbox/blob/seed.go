@@ -2,11 +2,13 @@ package blob
 
 import (
 	"context"
+	"fmt"
 
 	"mailstead/internal/sqlite"
 )
 
-// seed finds the greatest id in use and the bodies that wait to be filed.
+// seed reads what waits to be filed, and starts the look for the greatest id in
+// use: the folders of many accounts take longer than a start may.
 func (s *Store) seed(ctx context.Context) error {
 	var row int64
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
@@ -30,11 +32,71 @@ func (s *Store) seed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	file, err := s.greatestName(ctx)
-	if err != nil {
-		return err
-	}
-	s.last.Store(max(row, int64(file)))
-	close(s.seeded)
+	go func() {
+		defer close(s.seeded)
+		file, err := s.greatestName()
+		if err != nil {
+			s.seedErr = fmt.Errorf("look for the last message file: %w", err)
+			s.o.Log.Error("message files", "err", s.seedErr)
+			return
+		}
+		s.start = max(row, int64(file))
+		s.last.Store(s.start)
+	}()
 	return nil
+}
+
+// ready waits until ids can be allotted.
+func (s *Store) ready() error {
+	<-s.seeded
+	return s.seedErr
+}
+
+// allot gives a new id, above every row and every file name.
+func (s *Store) allot() (ID, error) {
+	if err := s.ready(); err != nil {
+		return 0, err
+	}
+	return ID(s.last.Add(1)), nil
+}
+
+// launch allots the id of a file that gets its name before its row. The sweep
+// of a later start must look at it until land.
+func (s *Store) launch() (ID, error) {
+	if err := s.ready(); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := ID(s.last.Add(1))
+	s.flying[id] = true
+	return id, nil
+}
+
+func (s *Store) land(id ID) {
+	s.mu.Lock()
+	delete(s.flying, id)
+	s.mu.Unlock()
+}
+
+// landed is called after the commit of a settled draft.
+func (s *Store) landed(d *Draft) {
+	s.mu.Lock()
+	delete(s.flying, d.id)
+	if len(d.owners) > 1 {
+		s.shared = append(s.shared, d)
+		s.signal()
+	}
+	s.mu.Unlock()
+}
+
+// known is the id up to which every file has a row.
+func (s *Store) known() ID {
+	s.mu.Lock()
+	mark := ID(s.last.Load())
+	for id := range s.flying {
+		mark = min(mark, id-1)
+	}
+	s.mu.Unlock()
+	return min(mark, s.recent.lowest()-1)
 }

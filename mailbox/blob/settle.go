@@ -56,6 +56,7 @@ func (d *Draft) name(owners []int64) error {
 		}
 		d.mem = nil
 	}
+	d.s.step("settle: written")
 	for _, owner := range owners { // new folders before the file's own sync: they need not wait for it
 		if err := d.s.need(d.s.folder(ID(d.s.last.Load()+1), owner)); err != nil {
 			return err
@@ -64,6 +65,7 @@ func (d *Draft) name(owners []int64) error {
 	if err := d.s.syncFile(d.file); err != nil {
 		return err
 	}
+	d.s.step("settle: synced")
 	if err := d.linkAll(owners); err != nil {
 		return err
 	}
@@ -72,15 +74,18 @@ func (d *Draft) name(owners []int64) error {
 			return err
 		}
 	}
+	d.s.step("settle: folders synced")
 	return nil
 }
 
 // linkAll allots an id whose name is free and links it into every folder.
 func (d *Draft) linkAll(owners []int64) error {
 	for {
-		d.id = d.s.allot()
-		d.s.launched(d.id)
-		err := d.linkEach(owners)
+		var err error
+		if d.id, err = d.s.launch(); err != nil {
+			return err
+		}
+		err = d.linkEach(owners)
 		if !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -102,29 +107,16 @@ func (d *Draft) linkEach(owners []int64) error {
 			return err
 		}
 		d.owners = append(d.owners, owner)
+		d.s.step("settle: linked")
 	}
 	return nil
-}
-
-// launched and landed keep the set of names whose commit is not known to have
-// happened: the sweep of a later start must look at them.
-func (s *Store) launched(id ID) {
-	s.mu.Lock()
-	s.flying[id] = true
-	s.mu.Unlock()
-}
-
-func (s *Store) landed(id ID) {
-	s.mu.Lock()
-	delete(s.flying, id)
-	s.mu.Unlock()
 }
 
 // abandon removes the names of a body that was not accepted. When the caller
 // gave up waiting while the writer still worked, the row may be there: only the
 // writer knows, so it is asked.
 func (s *Store) abandon(id ID, owners []int64) error {
-	defer s.landed(id)
+	defer s.land(id)
 	if len(owners) == 0 {
 		return nil
 	}

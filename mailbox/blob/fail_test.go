@@ -1,0 +1,128 @@
+package blob
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"mailstead/internal/sqlite"
+)
+
+// One sync that fails ends all promises: there is no second try.
+func TestFailedSyncIsFatal(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	called := make(chan error, 9)
+	p.s.o.Fatal = func(err error) { called <- err }
+	ctx := context.Background()
+	waiting := p.put(letter(100))
+	defer waiting.Close()
+	d := p.put(letter(50_000))
+	defer d.Close()
+	p.s.stop = func(step string) {
+		if step == "settle: written" {
+			d.file.Close() // its sync will fail
+		}
+	}
+	if err := d.Settle(ctx, 7); !errors.Is(err, ErrFailed) {
+		t.Fatalf("settle: %v", err)
+	}
+	if err := <-called; !errors.Is(err, ErrFailed) {
+		t.Error(err)
+	}
+	p.s.stop = nil
+	if _, err := p.s.Put(ctx, bytes.NewReader(nil)); !errors.Is(err, ErrFailed) {
+		t.Errorf("put: %v", err)
+	}
+	err := p.db.Update(ctx, func(tx *sqlite.Tx) error { _, err := waiting.Commit(tx); return err })
+	if !errors.Is(err, ErrFailed) {
+		t.Errorf("commit: %v", err)
+	}
+	if err := p.s.Run(ctx); !errors.Is(err, ErrFailed) {
+		t.Errorf("run: %v", err)
+	}
+	if len(called) != 0 {
+		t.Error("Fatal was called again")
+	}
+	if got := p.files(); len(got) != 0 {
+		t.Errorf("files %v", got)
+	}
+}
+
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error)
+	go func() { ran <- p.s.Run(ctx) }()
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 12 {
+				size := []int{300, 9000, 30_000, 1_200_000}[(g+i)%4]
+				owners := [][]int64{{1}, {2}, {1, 2}, {Queue}}[i%4]
+				id := p.accept(letter(size), owners...)
+				p.want(id, letter(size))
+				if i%3 == 0 {
+					for _, o := range owners {
+						p.unref(id, o)
+					}
+				}
+				if i == 6 {
+					p.reapAll()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	cancel()
+	if err := <-ran; err != nil {
+		t.Fatal(err)
+	}
+	p.file()
+	p.reapAll()
+	p.sound("at the end")
+	if n := len(p.files()); n < 64 {
+		t.Errorf("%d files", n)
+	}
+}
+
+// An update that was given up may still be accepted: its file must stay.
+func TestGivenUpButAccepted(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	d := p.put(letter(50_000))
+	if err := d.Settle(context.Background(), 7); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	running, left := make(chan bool), make(chan bool)
+	ids := make(chan ID, 2)
+	go func() {
+		<-running
+		cancel()
+	}()
+	err := p.db.Update(ctx, func(tx *sqlite.Tx) error {
+		id, err := d.Commit(tx)
+		if err == nil {
+			err = p.s.Ref(tx, id, 7)
+		}
+		ids <- id
+		close(running)
+		<-left
+		return err
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	closed := make(chan error)
+	go func() { closed <- d.Close() }()
+	close(left)
+	if err := <-closed; err != nil {
+		t.Fatal(err)
+	}
+	p.want(<-ids, letter(50_000))
+	p.sound("given up")
+}
