@@ -80,6 +80,13 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 	}
 	s.onClose(func(context.Context) error { return s.Trace.Close() })
 	s.Mail = mailbox.New(s.DB, s.Blobs, mailbox.Options{Log: log})
+	if s.Blobs.Restored() {
+		// The database was put back: programs must not take messages that get a
+		// UID again for those that had it.
+		if err = s.Blobs.Adopt(ctx, s.Mail.RenewUIDValidity); err != nil {
+			return s, err
+		}
+	}
 	s.Queue = queue.New(queue.Options{
 		DB: s.DB, Blobs: s.Blobs, Hostname: cfg.Hostname, Log: log,
 		Events: maillog.Sinks{maillog.Log{Logger: log}, s.Trace},

@@ -17,6 +17,7 @@ import (
 	"mailstead/internal/config"
 	"mailstead/internal/control"
 	"mailstead/internal/sqlite"
+	"mailstead/mailbox/blob"
 )
 
 type checkCommand struct {
@@ -118,6 +119,11 @@ func (p *program) restore() (note string, err error) {
 	if err != nil || damage == "" {
 		return "", err
 	}
+	// The start after this sees that database and files are not of one epoch,
+	// renews every UIDVALIDITY and sweeps nothing.
+	if err := blob.RenewEpoch(filepath.Join(cfg.Data, "messages")); err != nil {
+		return "", err
+	}
 	r, err := backup.Revert(p.ctx, filepath.Join(cfg.Data, "mailstead.db"), filepath.Join(cfg.Data, "snapshots"))
 	if errors.Is(err, backup.ErrNone) {
 		return "", hinted{fmt.Errorf("%s, and there is no readable snapshot: %w", damage, err),
@@ -130,13 +136,11 @@ func (p *program) restore() (note string, err error) {
 	if r.Aside != "" {
 		note += "; the damaged one is kept as " + filepath.Base(r.Aside)
 	}
-	ops, end, err := offline(p.ctx, cfg)
+	_, end, err := offline(p.ctx, cfg)
 	if err != nil {
 		return "", err
 	}
-	// Programs must not take messages that get a UID again for those that had it.
-	err = ops.DB.Update(p.ctx, ops.Mail.RenewUIDValidity)
-	return note, errors.Join(err, end())
+	return note, end()
 }
 
 // damage says what is wrong with the database, "" when it is good.
