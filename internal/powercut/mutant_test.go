@@ -28,10 +28,10 @@ var mutants = []mutant{
 	{name: "a new folder's parent", file: "mailbox/blob/file.go",
 		old: "if err := s.syncFolder(parent); err != nil {", new: "if err := error(nil); err != nil {"},
 	{name: "the folder of a large message", file: "mailbox/blob/settle.go",
-		old: "if err := d.s.syncFolder(d.s.folder(d.id, owner)); err != nil {", new: "if err := error(nil); err != nil {"},
+		old: "if err := d.s.syncFolder(d.s.folder(d.id, owner)); err != nil {", new: "_ = owner\n\t\tif err := error(nil); err != nil {"},
 	{name: "the filer's folders", file: "mailbox/blob/filer.go", late: true,
 		old: "if err := s.syncFolder(dir); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\treturn s.commitFiled(",
-		new: "if err := error(nil); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\treturn s.commitFiled("},
+		new: "_ = dir\n\t\tif err := error(nil); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\treturn s.commitFiled("},
 }
 
 // overlay writes the file for go build -overlay that replaces one source file.
