@@ -216,9 +216,6 @@ func TestDiskPerMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	after, files := blocks(t, s.data)
-	if keep := os.Getenv("KEEP"); keep != "" {
-		os.CopyFS(keep, os.DirFS(s.data))
-	}
 	share := (after - before) / (clients * each)
 	t.Logf("%d bytes on disk a message, %d files", share, files)
 	if share > 8300 {
