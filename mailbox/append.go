@@ -59,10 +59,9 @@ func (s *Store) append(tx *sqlite.Tx, in *Incoming, p Placing, share int64) (Pla
 	if err != nil {
 		return Placed{}, err
 	}
-	email, err := tx.Insert(`INSERT INTO email (account, body, size, received, msgid, thread, sort, envelope, structure, parts, preview, prefix)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		account, int64(p.Body), size, p.Received.Unix(), in.msgid, thread, in.sort,
-		in.Envelope, in.BodyStructure, in.Parts, in.Summary.Preview, notNil(p.Prefix))
+	email, err := tx.Insert(`INSERT INTO email (account, body, size, head, received, msgid, thread, facts, prefix)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		account, int64(p.Body), size, len(p.Prefix), p.Received.Unix(), in.msgid, thread, in.facts, pack([]byte{}, p.Prefix))
 	if err != nil {
 		return Placed{}, err
 	}
@@ -91,13 +90,6 @@ func (s *Store) addPlacement(tx *sqlite.Tx, mailbox, email, size int64, p Placin
 	_, err = tx.Exec(`INSERT INTO placement (mailbox, uid, email, flags, modseq, keywords, saved, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		mailbox, out.UID, email, int64(p.Flags), modseq, joinKeywords(p.Keywords), time.Now().Unix(), size)
 	return out, err
-}
-
-func notNil(b []byte) []byte {
-	if b == nil {
-		return []byte{}
-	}
-	return b
 }
 
 // Deliver is the whole way for one mailbox: Settle, Commit, Append, in one Update.

@@ -142,9 +142,9 @@ func checkEmails(tx *sqlite.Tx, report func(Finding)) error {
 		return err
 	}
 	// The table body is mailbox/blob's; only its keys and sizes are looked at.
-	return each(tx, `SELECT e.id, e.account, e.body, e.size - length(e.prefix), coalesce(b.size, -1)
+	return each(tx, `SELECT e.id, e.account, e.body, e.size - e.head, coalesce(b.size, -1)
 		FROM email e LEFT JOIN body b ON b.id = e.body
-		WHERE b.id IS NULL OR b.gone IS NOT NULL OR b.size <> e.size - length(e.prefix)`,
+		WHERE b.id IS NULL OR b.gone IS NOT NULL OR b.size <> e.size - e.head`,
 		[]any{&id, &account, &body, &size, &have},
 		func() {
 			f := Finding{Account: account, Email: id}

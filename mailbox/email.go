@@ -38,7 +38,7 @@ func (e *Email) Size() int64 { return int64(len(e.Prefix)) + e.BodySize }
 // valid.
 func (s *Store) Emails(ctx context.Context, ids []int64, fn func(*Email) error) error {
 	q := loader[Email]{
-		columns: `id, body, size, received, thread, sort, envelope, structure, parts, preview, prefix`,
+		columns: `id, body, size, head, received, thread, facts, prefix`,
 		scan:    scanEmail,
 		id:      func(e *Email) int64 { return e.ID },
 	}
@@ -49,28 +49,27 @@ func (s *Store) Emails(ctx context.Context, ids []int64, fn func(*Email) error) 
 }
 
 func scanEmail(rows *sqlite.Rows, e *Email) error {
-	var (
-		body, size, received, thread int64
-		sort                         []byte
-		k                            SortKeys
-	)
-	err := rows.Scan(&e.ID, &body, &size, &received, &thread, &sort, &e.Envelope, &e.BodyStructure, &e.Parts, &e.Preview, &e.Prefix)
+	var body, size, head, received, thread int64
+	var facts, prefix []byte
+	err := rows.Scan(&e.ID, &body, &size, &head, &received, &thread, &facts, &prefix)
 	if err == nil {
-		err = parseSort(sort, &k)
+		err = unpackEmail(facts, e)
+	}
+	if err == nil {
+		e.Prefix, err = unpack(prefix, 0)
+	}
+	if err == nil && int64(len(e.Prefix)) != head {
+		err = errFacts
+	}
+	if err != nil {
+		return fmt.Errorf("email %d: %w", e.ID, err)
 	}
 	e.ObjectID = EmailID(e.ID)
 	e.ThreadID = ThreadID(thread)
 	e.Body = blob.ID(body)
-	e.BodySize = size - int64(len(e.Prefix))
+	e.BodySize = size - head
 	e.Received = time.Unix(received, 0).UTC()
-	e.Summary = message.Summary{
-		BaseSubject: k.BaseSubject, From: k.From, To: k.To, Cc: k.Cc, FromName: k.FromName,
-		Preview: e.Preview, Attachments: k.Attachments,
-	}
-	if !k.Date.IsZero() {
-		e.Summary.Date = k.Date.Unix()
-	}
-	return err
+	return nil
 }
 
 // EmailID is the EMAILID of an email's row, ThreadID the THREADID of a thread

@@ -20,7 +20,7 @@ type Incoming struct {
 	// wire forms, made once for all recipients
 	Envelope, BodyStructure, Parts []byte
 
-	sort    []byte // marshalled SortKeys
+	facts   []byte // packed, see facts.go
 	msgid   int64  // hash of the Message-ID; a random number when there is none
 	root    int64  // hash of the Message-ID that the conversation began with
 	parent  int64  // hash of the Message-ID that this one answers
@@ -63,13 +63,13 @@ func scan(c contents) (*Incoming, error) {
 		Root: root, Summary: sum,
 		BodyStructure: message.AppendBodyStructure(nil, root, true),
 		Parts:         message.MarshalParts(root),
-		sort:          appendSort(nil, &sum),
 	}
 	env := root.Envelope
 	if env == nil {
 		env = &message.ImapEnvelope{}
 	}
 	in.Envelope = message.AppendEnvelope(nil, env)
+	in.facts = pack([]byte{}, appendFacts(nil, in))
 	in.thread()
 	return in, nil
 }

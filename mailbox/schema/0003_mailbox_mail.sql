@@ -36,24 +36,22 @@ CREATE TABLE mailbox (
 ) STRICT;
 CREATE UNIQUE INDEX mailbox_special ON mailbox (account, special) WHERE special <> '';
 
--- A message as one account has it. Columns go from what sorting and searching
--- read to what only FETCH reads, so that the former stay on the first page.
--- msgid and thread are hashes of Message-IDs, thread that of the conversation's
--- first message; most mail begins one (msgid = thread) and needs no index.
+-- A message as one account has it. size is that of prefix and body together,
+-- head that of the prefix before it was packed. msgid and thread are hashes of
+-- Message-IDs, thread that of the conversation's first message; most mail begins
+-- one (msgid = thread) and needs no index. facts are the sort keys, ENVELOPE,
+-- BODYSTRUCTURE, part offsets and preview; facts and prefix are packed (pack.go).
 CREATE TABLE email (
-    id        INTEGER PRIMARY KEY AUTOINCREMENT,
-    account   INTEGER NOT NULL,
-    body      INTEGER NOT NULL,
-    size      INTEGER NOT NULL,
-    received  INTEGER NOT NULL,
-    msgid     INTEGER NOT NULL,
-    thread    INTEGER NOT NULL,
-    sort      BLOB    NOT NULL,
-    envelope  BLOB    NOT NULL,
-    structure BLOB    NOT NULL,
-    parts     BLOB    NOT NULL,
-    preview   TEXT    NOT NULL,
-    prefix    BLOB    NOT NULL
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    account  INTEGER NOT NULL,
+    body     INTEGER NOT NULL,
+    size     INTEGER NOT NULL,
+    head     INTEGER NOT NULL,
+    received INTEGER NOT NULL,
+    msgid    INTEGER NOT NULL,
+    thread   INTEGER NOT NULL,
+    facts    BLOB    NOT NULL,
+    prefix   BLOB    NOT NULL
 ) STRICT;
 CREATE INDEX email_reply ON email (account, msgid) WHERE msgid <> thread;
 
