@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"net/netip"
 	"time"
 
 	"mailstead/acme"
@@ -32,7 +33,7 @@ func (a *App) compose(cert *acme.Source) error {
 		DB: a.DB, Accounts: a.Accounts, Mailboxes: a.Mail, Queue: a.Queue, Events: events, Hostname: cfg.Hostname, Log: log,
 	})
 	a.out = &outbound.Outbound{
-		Hostname: cfg.Hostname, Resolver: resolver, Dial: a.o.Dial, Port: a.o.Port, Roots: a.o.Roots, Own: a.o.Own,
+		Hostname: cfg.Hostname, Resolver: resolver, Dial: a.o.Dial, Port: a.o.Port, Roots: a.o.Roots, Own: a.own(),
 	}
 	a.route = a.routes(local.Queued{Agent: agent}, a.out)
 
@@ -74,6 +75,27 @@ func (a *App) compose(cert *acme.Source) error {
 	ops.Started = time.Now()
 	a.socket = &control.Server{Ops: ops, Log: log}
 	return nil
+}
+
+// own is where mail comes back to us. A server that receives at loopback
+// addresses alone has other servers beside it there; any other takes all of
+// loopback for itself, which is outbound's own answer.
+func (a *App) own() func() []netip.Addr {
+	if a.o.Own != nil {
+		return a.o.Own
+	}
+	var list []netip.Addr
+	for _, at := range a.Config.Listen.SMTP {
+		p, err := netip.ParseAddrPort(at)
+		if err != nil || !p.Addr().IsLoopback() {
+			return nil
+		}
+		list = append(list, p.Addr())
+	}
+	if list == nil {
+		return nil
+	}
+	return func() []netip.Addr { return list }
 }
 
 // routes says who delivers what the queue holds: our own domains by the
