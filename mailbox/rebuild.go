@@ -18,8 +18,8 @@ const RecoveredName = "Recovered"
 // database does not know, and emails that lie in no mailbox, come into Recovered
 // of the account they belong to, unread. Rows that lead nowhere go: placements
 // without an email, and emails whose bytes are gone (after a restore: what was
-// deleted since the snapshot). report gets a sentence for each thing done and
-// for each file that is left alone.
+// deleted since the snapshot), unless that would be most of an account's. report
+// gets a sentence for each thing done and for each file that is left alone.
 func (s *Store) Rebuild(ctx context.Context, report func(Finding)) (recovered int, err error) {
 	r := rebuilder{s: s, report: report}
 	for _, step := range [...]func(context.Context) error{r.dropLoose, r.dropMissing, r.adoptEmails, r.adoptFiles, s.Repair} {
@@ -29,6 +29,10 @@ func (s *Store) Rebuild(ctx context.Context, report func(Finding)) (recovered in
 	}
 	return r.recovered, nil
 }
+
+// tooMany missing files, when they are also most of an account's, are taken for
+// a folder that is not mounted rather than for mail that was deleted.
+const tooMany = 20
 
 type rebuilder struct {
 	s         *Store
@@ -76,6 +80,15 @@ func (r *rebuilder) dropMissing(ctx context.Context) error {
 		missing, err := r.s.blobs.Missing(ctx, a)
 		if err != nil {
 			return err
+		}
+		total, err := r.s.ids(ctx, `SELECT count(DISTINCT body) FROM email WHERE account = ?`, a)
+		if err != nil {
+			return err
+		}
+		if len(missing) > tooMany && 2*len(missing) > int(total[0]) {
+			r.say(a, "the bytes of %d of %d messages of account %d are not there: is the disk with the message files mounted? Nothing was removed",
+				len(missing), total[0], a)
+			continue
 		}
 		for part := range slices.Chunk(missing, r.s.chunk) {
 			if err := r.s.db.Update(ctx, func(tx *sqlite.Tx) error { return r.s.dropBodies(tx, part) }); err != nil {

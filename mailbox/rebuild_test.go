@@ -109,3 +109,27 @@ func TestRebuildDamage(t *testing.T) {
 	}
 	p.consistent()
 }
+
+// A disk that is not mounted does not empty the mailboxes.
+func TestRebuildWithoutFiles(t *testing.T) {
+	ctx := context.Background()
+	p := newPlace(t)
+	for i := range 30 {
+		p.deliver("INBOX", fmt.Sprint(i), 0)
+	}
+	p.must(p.blobs.File(ctx))
+	away := filepath.Join(t.TempDir(), "away")
+	p.must(os.Rename(filepath.Join(p.dir, "messages", "1"), away))
+	said := 0
+	_, err := p.Rebuild(ctx, func(f Finding) {
+		if strings.Contains(f.Text, "mounted?") {
+			said++
+		}
+	})
+	p.must(err)
+	p.must(os.Rename(away, filepath.Join(p.dir, "messages", "1")))
+	if said != 1 || p.snapshot("INBOX").Len() != 30 {
+		t.Errorf("said %d times, %d messages are left", said, p.snapshot("INBOX").Len())
+	}
+	p.readAll("INBOX")
+}

@@ -24,7 +24,7 @@ func (s *Store) Restored() bool { return s.restored.Load() }
 
 // Adopt begins a new epoch for database and files as they are: fn runs in the
 // commit that says so. Files without a row stay where they are and are found by
-// Strays.
+// Unknown.
 func (s *Store) Adopt(ctx context.Context, fn func(tx *sqlite.Tx) error) error {
 	if err := s.ready(); err != nil {
 		return err
