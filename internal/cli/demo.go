@@ -68,6 +68,9 @@ func (c *demoCommand) Run(p *program) error {
 	if err := out.ready(d); err != nil || c.Once {
 		return err
 	}
+	if !p.flags.JSON {
+		io.WriteString(p.out, "\nCtrl-C ends it.\n")
+	}
 	select {
 	case <-p.ctx.Done():
 		return nil
@@ -148,9 +151,6 @@ small world's own authority, so accept it):
 		if err == nil {
 			_, err = fmt.Fprintf(o.out, "  %-26s password %s\n", a.Address, a.Password)
 		}
-	}
-	if err == nil {
-		_, err = io.WriteString(o.out, "\nCtrl-C ends it.\n")
 	}
 	return err
 }
