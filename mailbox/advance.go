@@ -33,10 +33,9 @@ func (s *Store) Snapshot(ctx context.Context, mailbox int64) (*Snapshot, error) 
 
 // head is what a snapshot needs of the mailbox's row.
 type head struct {
-	account            int64
-	validity, next     uint32
-	modseq, floor      uint64
-	messages, selected int
+	validity, next  uint32
+	modseq, floor   uint64
+	messages, state int
 }
 
 // load reads the rows that lead from old to now, or all of them.
@@ -50,15 +49,15 @@ func (s *Store) load(ctx context.Context, old *Snapshot, mailbox int64) (v *Snap
 
 func (s *Store) loadTx(tx *sqlite.Tx, old *Snapshot, mailbox int64) (*Snapshot, error) {
 	var h head
-	err := tx.QueryRow(`SELECT account, uidvalidity, uidnext, modseq, floor, messages, state FROM mailbox WHERE id = ?`, mailbox).
-		Scan(&h.account, &h.validity, &h.next, &h.modseq, &h.floor, &h.messages, &h.selected)
+	err := tx.QueryRow(`SELECT uidvalidity, uidnext, modseq, floor, messages, state FROM mailbox WHERE id = ?`, mailbox).
+		Scan(&h.validity, &h.next, &h.modseq, &h.floor, &h.messages, &h.state)
 	switch {
-	case errors.Is(err, sqlite.ErrNoRows) || err == nil && h.selected != stateReal:
+	case errors.Is(err, sqlite.ErrNoRows) || err == nil && h.state != stateReal:
 		return nil, ErrNotExist
 	case err != nil:
 		return nil, err
 	}
-	v := &Snapshot{mailbox: mailbox, account: h.account, uidValidity: h.validity, uidNext: h.next, modseq: h.modseq}
+	v := &Snapshot{mailbox: mailbox, uidValidity: h.validity, uidNext: h.next, modseq: h.modseq}
 	if old != nil && old.uidValidity == h.validity && old.modseq >= h.floor && old.modseq <= h.modseq {
 		if old.modseq == h.modseq {
 			return old, nil

@@ -31,8 +31,8 @@ type Placed struct {
 }
 
 // Append places a received message inside the caller's transaction. When it
-// gives ErrNotExist or ErrOverQuota it has changed nothing, and the caller may
-// go on with tx; after any other error the transaction must not commit.
+// gives ErrNotExist, ErrOverQuota or ErrKeywords it has changed nothing, and the
+// caller may go on with tx; after any other error the transaction must not commit.
 func (s *Store) Append(tx *sqlite.Tx, in *Incoming, p Placing) (Placed, error) {
 	share := int64(100)
 	if p.Grace {
@@ -48,6 +48,10 @@ func (s *Store) Append(tx *sqlite.Tx, in *Incoming, p Placing) (Placed, error) {
 // append lets usage grow to share percent of the limit.
 func (s *Store) append(tx *sqlite.Tx, in *Incoming, p Placing, share int64) (Placed, error) {
 	size := int64(len(p.Prefix)) + in.Draft.Size()
+	words, err := joinKeywords(p.Keywords)
+	if err != nil {
+		return Placed{}, err
+	}
 	account, err := s.charge(tx, p.Mailbox, size, share)
 	if err != nil {
 		return Placed{}, err
@@ -68,27 +72,34 @@ func (s *Store) append(tx *sqlite.Tx, in *Incoming, p Placing, share int64) (Pla
 	if err := s.blobs.Ref(tx, p.Body, account); err != nil {
 		return Placed{}, err
 	}
-	out, err := s.addPlacement(tx, p.Mailbox, email, size, p)
+	out, err := s.addPlacement(tx, p.Mailbox, placement{email, size, p.Flags, words})
 	if err == nil {
 		s.announce(tx, account, p.Mailbox, out.ModSeq)
 	}
 	return out, err
 }
 
+// placement is an email on its way into a mailbox.
+type placement struct {
+	email, size int64
+	flags       Flags
+	keywords    string
+}
+
 // addPlacement gives an email the mailbox's next UID.
-func (s *Store) addPlacement(tx *sqlite.Tx, mailbox, email, size int64, p Placing) (Placed, error) {
-	out := Placed{Mailbox: mailbox, Email: email}
+func (s *Store) addPlacement(tx *sqlite.Tx, mailbox int64, p placement) (Placed, error) {
+	out := Placed{Mailbox: mailbox, Email: p.email}
 	var modseq int64
 	err := tx.QueryRow(`UPDATE mailbox SET uidnext = uidnext + 1, modseq = modseq + 1, messages = messages + 1,
 			unseen = unseen + ?, deleted = deleted + ?, size = size + ? WHERE id = ?
 		RETURNING uidvalidity, uidnext - 1, modseq`,
-		1-p.Flags.count(Seen), p.Flags.count(Deleted), size, mailbox).Scan(&out.UIDValidity, &out.UID, &modseq)
+		1-p.flags.count(Seen), p.flags.count(Deleted), p.size, mailbox).Scan(&out.UIDValidity, &out.UID, &modseq)
 	if err != nil {
 		return out, err
 	}
 	out.ModSeq = uint64(modseq)
 	_, err = tx.Exec(`INSERT INTO placement (mailbox, uid, email, flags, modseq, keywords, saved, size) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		mailbox, out.UID, email, int64(p.Flags), modseq, joinKeywords(p.Keywords), time.Now().Unix(), size)
+		mailbox, out.UID, p.email, int64(p.flags), modseq, p.keywords, time.Now().Unix(), p.size)
 	return out, err
 }
 

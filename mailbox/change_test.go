@@ -3,6 +3,8 @@ package mailbox
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -68,6 +70,33 @@ func TestSetFlags(t *testing.T) {
 	p.consistent()
 }
 
+func TestKeywordsAreLimited(t *testing.T) {
+	ctx := context.Background()
+	p := newPlace(t)
+	p.deliver("INBOX", "a", 0)
+	id := p.box("INBOX").ID
+	var many []string
+	for i := range 5000 {
+		many = append(many, fmt.Sprint("k", i))
+	}
+	add := func(keywords ...string) error {
+		_, err := p.SetFlags(ctx, id, []uint32{1}, AddFlags, 0, keywords, 0)
+		return err
+	}
+	p.must(add(many[:100]...))
+	for name, err := range map[string]error{
+		"one more": add("one-more"), "very many": add(many...), "long": add(strings.Repeat("x", 201)), "two in one": add("a b"),
+	} {
+		if !errors.Is(err, ErrKeywords) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	p.must(add("K7"))
+	if n := len(p.snapshot("INBOX").Keywords()); n != 100 {
+		t.Errorf("%d keywords", n)
+	}
+}
+
 func TestCopyMoveExpunge(t *testing.T) {
 	ctx := context.Background()
 	p := newPlace(t)
@@ -100,7 +129,7 @@ func TestCopyMoveExpunge(t *testing.T) {
 	}
 	rows := func(name string) (out []row) {
 		for _, e := range p.snapshot(name).All {
-			out = append(out, row{e.UID, e.Email, e.Flags, joinKeywords(e.Keywords)})
+			out = append(out, row{e.UID, e.Email, e.Flags, strings.Join(e.Keywords, " ")})
 		}
 		return out
 	}

@@ -34,27 +34,42 @@ func spell(keyword string) string {
 	return keyword
 }
 
+// Limits of keywords. RFC 9051 leaves them to the server; every list is compared
+// in the writer.
+const (
+	maxKeywords = 100 // of one message
+	maxKeyword  = 200 // bytes
+)
+
 // cleanKeywords gives keywords in the form they are kept in: sorted, each once.
-func cleanKeywords(list []string) []string {
+// Errors: ErrKeywords.
+func cleanKeywords(list []string) ([]string, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	if len(list) > 2*maxKeywords { // before the comparisons
+		return nil, ErrKeywords
+	}
 	var out []string
 	for _, k := range list {
 		if k = spell(k); k != "" && !hasKeyword(out, k) {
 			out = append(out, k)
 		}
+		if len(k) > maxKeyword || strings.ContainsAny(k, " \t\r\n") || len(out) > maxKeywords {
+			return nil, ErrKeywords
+		}
 	}
 	slices.Sort(out)
-	return out
+	return out, nil
 }
 
 func hasKeyword(list []string, k string) bool {
 	return slices.ContainsFunc(list, func(have string) bool { return strings.EqualFold(have, k) })
 }
 
-func joinKeywords(list []string) string {
-	if len(list) == 0 {
-		return ""
-	}
-	return strings.Join(cleanKeywords(list), " ")
+func joinKeywords(list []string) (string, error) {
+	clean, err := cleanKeywords(list)
+	return strings.Join(clean, " "), err
 }
 
 // FlagOp is what SetFlags does.
@@ -67,29 +82,33 @@ const (
 )
 
 // apply gives flags and keywords after the operation; set is clean.
-func (op FlagOp) apply(old Flags, oldWords string, f Flags, set []string) (Flags, string) {
+func (op FlagOp) apply(old Flags, oldWords string, f Flags, set []string) (Flags, string, error) {
 	switch op {
 	case AddFlags:
-		if len(set) > 0 {
-			oldWords = joinKeywords(append(strings.Fields(oldWords), set...))
+		if len(set) == 0 {
+			return old | f, oldWords, nil
 		}
-		return old | f, oldWords
+		words, err := joinKeywords(append(strings.Fields(oldWords), set...))
+		return old | f, words, err
 	case RemoveFlags:
 		if len(set) > 0 && oldWords != "" {
 			oldWords = strings.Join(slices.DeleteFunc(strings.Fields(oldWords), func(k string) bool { return hasKeyword(set, k) }), " ")
 		}
-		return old &^ f, oldWords
+		return old &^ f, oldWords, nil
 	default:
-		return f, strings.Join(set, " ")
+		return f, strings.Join(set, " "), nil
 	}
 }
 
 // SetFlags changes flags of the given UIDs (ascending; unknown ones ignored),
 // in chunks of 1,000. unchangedSince 0 means no condition (RFC 7162); UIDs that
 // failed it are returned. A message that already is as wanted keeps its
-// mod-sequence.
+// mod-sequence. Errors: ErrNotExist, ErrKeywords.
 func (s *Store) SetFlags(ctx context.Context, mailbox int64, uids []uint32, op FlagOp, f Flags, keywords []string, unchangedSince uint64) (failed []uint32, err error) {
-	change := flagChange{mailbox: mailbox, op: op, flags: f, keywords: cleanKeywords(keywords), since: unchangedSince}
+	change := flagChange{mailbox: mailbox, op: op, flags: f, since: unchangedSince}
+	if change.keywords, err = cleanKeywords(keywords); err != nil {
+		return nil, fmt.Errorf("set flags: %w", err)
+	}
 	chunks, err := s.chunks(ctx, mailbox, uids, s.chunk)
 	for i := 0; err == nil && i < len(chunks); i++ {
 		var bad []uint32
@@ -142,7 +161,10 @@ func (s *Store) setFlags(tx *sqlite.Tx, c flagChange, spans []span) (failed []ui
 				failed, joins = append(failed, uid), false
 				continue
 			}
-			flags, keywords := c.op.apply(old, words, c.flags, c.keywords)
+			flags, keywords, err := c.op.apply(old, words, c.flags, c.keywords)
+			if err != nil {
+				return nil, err
+			}
 			if flags == old && keywords == words {
 				joins = false
 				continue

@@ -175,7 +175,7 @@ func (r *rebuilder) adoptEmails(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			_, err = r.s.addPlacement(tx, m.ID, emails[i], size, Placing{})
+			_, err = r.s.addPlacement(tx, m.ID, placement{email: emails[i], size: size})
 			return err
 		})
 		if err == nil {

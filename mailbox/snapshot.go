@@ -33,15 +33,15 @@ type Entry struct {
 // touches and shares the others, so that 100,000 messages take 2.4 MB once and a
 // changed flag 12 KB more while an older snapshot is still held.
 type Snapshot struct {
-	mailbox, account int64
-	uidValidity      uint32
-	uidNext          uint32
-	modseq           uint64
-	chunks           []*run
-	starts           []int      // index of each chunk's first entry
-	n                int        // entries
-	sets             [][]string // keyword lists in use since the mailbox was loaded; 0 is none
-	keywords         func() []string
+	mailbox     int64
+	uidValidity uint32
+	uidNext     uint32
+	modseq      uint64
+	chunks      []*run
+	starts      []int      // index of each chunk's first entry
+	n           int        // entries
+	sets        [][]string // keyword lists in use since the mailbox was loaded; 0 is none
+	keywords    func() []string
 }
 
 // run is a chunk of a Snapshot: entries of ascending UIDs, never changed once a

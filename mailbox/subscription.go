@@ -33,7 +33,7 @@ func (s *Store) Subscriptions(ctx context.Context, account int64) ([]string, err
 }
 
 // Subscribe sets or clears a subscription. The mailbox need not exist.
-// Errors: ErrName when setting.
+// Errors: ErrName, ErrTooMany when setting.
 func (s *Store) Subscribe(ctx context.Context, account int64, name string, on bool) error {
 	clean, err := cleanName(name)
 	if err != nil {
@@ -57,6 +57,13 @@ func (s *Store) Subscribe(ctx context.Context, account int64, name string, on bo
 }
 
 func subscribe(tx *sqlite.Tx, account int64, name string) error {
+	var n int
+	if err := tx.QueryRow(`SELECT count(*) FROM subscription WHERE account = ?`, account).Scan(&n); err != nil {
+		return err
+	}
+	if n >= maxMailboxes {
+		return ErrTooMany
+	}
 	_, err := tx.Exec(`INSERT INTO subscription (account, name) VALUES (?, ?) ON CONFLICT DO NOTHING`, account, name)
 	return err
 }

@@ -23,10 +23,7 @@ func (s *Store) Copy(ctx context.Context, from int64, uids []uint32, to int64) (
 	var out Copied
 	spans, err := s.spans(ctx, from, uids)
 	if err == nil {
-		out, err = update(ctx, s.db, func(tx *sqlite.Tx) (Copied, error) {
-			_, out, err := s.place(tx, from, spans, to)
-			return out, err
-		})
+		out, err = update(ctx, s.db, func(tx *sqlite.Tx) (Copied, error) { return s.copy(tx, from, spans, to) })
 	}
 	if err != nil {
 		return Copied{}, fmt.Errorf("copy: %w", err)
@@ -66,6 +63,7 @@ func (s *Store) Move(ctx context.Context, from int64, uids []uint32, to int64) (
 
 // tally is what messages add to the counters of a mailbox.
 type tally struct {
+	account                         int64
 	uids                            []uint32
 	messages, unseen, deleted, size int64
 }
@@ -144,7 +142,16 @@ func (s *Store) place(tx *sqlite.Tx, from int64, spans []span, to int64) (t tall
 		uid += n
 	}
 	s.announce(tx, dest.Account, to, uint64(modseq))
-	return t, out, s.discharge(tx, dest.Account, 0, -t.messages)
+	t.account = dest.Account
+	return t, out, nil
+}
+
+func (s *Store) copy(tx *sqlite.Tx, from int64, spans []span, to int64) (Copied, error) {
+	t, out, err := s.place(tx, from, spans, to)
+	if err != nil {
+		return out, err
+	}
+	return out, s.discharge(tx, t.account, 0, -t.messages)
 }
 
 func (s *Store) move(tx *sqlite.Tx, from int64, spans []span, to int64) (Copied, error) {
@@ -152,11 +159,8 @@ func (s *Store) move(tx *sqlite.Tx, from int64, spans []span, to int64) (Copied,
 	if err != nil || t.messages == 0 {
 		return out, err
 	}
-	account, err := s.unplace(tx, from, spans, t)
-	if err != nil {
-		return out, err
-	}
-	return out, s.discharge(tx, account, 0, t.messages)
+	_, err = s.unplace(tx, from, spans, t)
+	return out, err
 }
 
 // unplace takes the placements of the spans out of a mailbox and logs them.
