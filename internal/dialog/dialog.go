@@ -41,7 +41,7 @@ type Runner struct {
 	TLS *tls.Config
 	// Vars are variables known before the first step.
 	Vars map[string]string
-	// Timeout bounds each step; 0 means ten seconds.
+	// Timeout bounds each step; 0 means half a minute.
 	Timeout time.Duration
 }
 
@@ -119,7 +119,7 @@ func (p *play) step(line string) error {
 	}
 	timeout := p.r.Timeout
 	if timeout == 0 {
-		timeout = 10 * time.Second
+		timeout = 30 * time.Second
 	}
 	c.SetDeadline(time.Now().Add(timeout))
 	text := variable.ReplaceAllStringFunc(m[4], p.expand)

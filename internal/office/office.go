@@ -2,9 +2,8 @@
 // doors: the real database, accounts, mailboxes and queue, with a few people in
 // it. It is not part of the server.
 //
-// The people are alice, bob and carol at example.org with the password
-// "secret " and their name; alice is the operator; team@example.org reaches
-// alice and bob.
+// The people are alice, bob and carol at example.org; alice is the operator;
+// team@example.org reaches alice and bob. SetPasswords gives them passwords.
 package office
 
 import (
@@ -101,27 +100,19 @@ func Open(t testing.TB) *Office {
 		o.Accounts.Close(ctx)
 		db.Close()
 	})
-	o.populate(ctx)
+	o.populate()
 	return o
 }
 
-func (o *Office) populate(ctx context.Context) {
+func (o *Office) populate() {
 	o.t.Helper()
 	names := []string{"alice", "bob", "carol"}
-	hashes := make(map[string]account.Hash)
-	for _, name := range names {
-		hash, err := o.Accounts.Hash(ctx, "secret "+name)
-		if err != nil {
-			o.t.Fatal(err)
-		}
-		hashes[name] = hash
-	}
 	o.Update(func(tx *sqlite.Tx) error {
 		if err := o.Accounts.AddDomain(tx, "example.org"); err != nil {
 			return err
 		}
 		for _, name := range names {
-			who, err := o.Accounts.Add(tx, account.New{Address: o.Address(name + "@example.org"), Password: hashes[name]})
+			who, err := o.Accounts.Add(tx, account.New{Address: o.Address(name + "@example.org")})
 			if err != nil {
 				return err
 			}
@@ -132,6 +123,18 @@ func (o *Office) populate(ctx context.Context) {
 		}
 		return o.Accounts.AddAlias(tx, o.Address("team@example.org"), o.People["alice"].ID, o.People["bob"].ID)
 	})
+}
+
+// SetPasswords gives everybody the password "secret " and the name.
+func (o *Office) SetPasswords() {
+	o.t.Helper()
+	for name, who := range o.People {
+		hash, err := o.Accounts.Hash(context.Background(), "secret "+name)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		o.Update(func(tx *sqlite.Tx) error { return o.Accounts.SetPassword(tx, who.ID, hash) })
+	}
 }
 
 // Update runs fn in a transaction that must succeed.

@@ -55,6 +55,7 @@ func certificate(t testing.TB) *tls.Config {
 func open(t testing.TB, implicit bool, change func(*Options)) (*office.Office, *dialog.Runner) {
 	t.Helper()
 	o := office.Open(t)
+	o.SetPasswords()
 	cfg := certificate(t)
 	opt := Options{
 		Hostname: office.Hostname, TLS: cfg, Accounts: o.Accounts, Mailboxes: o.Mailboxes, Agent: o.Agent,
