@@ -17,6 +17,7 @@ import (
 	"mailstead/internal/trace"
 	"mailstead/mailbox"
 	"mailstead/mailbox/blob"
+	"mailstead/mailbox/importer"
 	"mailstead/message"
 	"mailstead/smtp/queue"
 )
@@ -39,7 +40,7 @@ type Stores struct {
 
 // migrations are the tables of mailstead.db, room by room.
 func migrations() []fs.FS {
-	return []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema()}
+	return []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema()}
 }
 
 // OpenStores opens the data directory, making it when it is new, and holds its

@@ -72,7 +72,7 @@ func printPlan(w io.Writer, plan control.Plan) {
 	}
 	say("its %s (%s) are kept until %s, then removed for good.", plural(a.Messages, "message", "messages"), bytesText(a.Bytes), plan.Until.Format(dateOnly))
 	if a.Messages > 0 {
-		fmt.Fprintf(w, "To keep the mail, export it before then: mailstead export %s mail-of-%[1]s.mbox\n", clean(a.Address))
+		fmt.Fprintf(w, "To keep the mail, export it before then: mailstead export %s mail-of-%[1]s\n", clean(a.Address))
 	}
 }
 

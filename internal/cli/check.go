@@ -176,6 +176,7 @@ func (p *program) damage(cfg config.Config) (string, error) {
 type progress struct {
 	p    *program
 	on   bool
+	unit func(int64) string // of what is counted; nil: plain numbers
 	last time.Time
 	wide int
 }
@@ -193,11 +194,18 @@ func (b *progress) show(what string, done, total int64) {
 	line := clean(what)
 	if total > 0 {
 		filled := int(barWidth * min(done, total) / total)
-		line += fmt.Sprintf(" [%s%s] %d of %d", strings.Repeat("█", filled), strings.Repeat("·", barWidth-filled), done, total)
+		line += fmt.Sprintf(" [%s%s] %s of %s", strings.Repeat("█", filled), strings.Repeat("·", barWidth-filled), b.text(done), b.text(total))
 	}
 	n := len([]rune(line))
 	fmt.Fprintf(b.p.err, "\r%s%s", line, strings.Repeat(" ", max(0, b.wide-n)))
 	b.wide = n
+}
+
+func (b *progress) text(n int64) string {
+	if b.unit != nil {
+		return b.unit(n)
+	}
+	return fmt.Sprint(n)
 }
 
 // end wipes the bar away.

@@ -40,6 +40,8 @@ type root struct {
 	Domain  domainCommand  `cmd:"" help:"Domains that mail is received for."`
 	Alias   aliasCommand   `cmd:"" help:"Addresses that lead to several people."`
 	Queue   queueCommand   `cmd:"" help:"Mail on its way out."`
+	Import  importCommand  `cmd:"" help:"Bring mail from mbox, Maildir or message files."`
+	Export  exportCommand  `cmd:"" help:"Write an account's mail into files."`
 	Trace   traceCommand   `cmd:"" help:"What happened to a message or an address, in plain words."`
 	Check   checkCommand   `cmd:"" help:"Whether everything that is kept is whole."`
 	Config  configCommand  `cmd:"" help:"Print mailstead.toml with every key and its default, or check yours."`

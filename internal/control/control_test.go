@@ -22,6 +22,7 @@ import (
 	"mailstead/internal/trace"
 	"mailstead/mailbox"
 	"mailstead/mailbox/blob"
+	"mailstead/mailbox/importer"
 	"mailstead/message"
 	"mailstead/smtp/queue"
 )
@@ -37,7 +38,7 @@ func stores(t *testing.T) *Ops {
 		}
 	}
 	db, err := sqlite.Open(ctx, filepath.Join(dir, "mailstead.db"), sqlite.Options{Migrations: []fs.FS{
-		account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(),
+		account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema(),
 	}})
 	must(err)
 	o := &Ops{DB: db, Data: dir, Version: "test"}

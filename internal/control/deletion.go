@@ -8,6 +8,7 @@ import (
 
 	"mailstead/account"
 	"mailstead/internal/sqlite"
+	"mailstead/mailbox/importer"
 	"mailstead/message"
 )
 
@@ -90,5 +91,11 @@ func (o *Ops) removeAccount(ctx context.Context, id int64) error {
 	if err := o.Mail.DeleteAccount(ctx, id); err != nil {
 		return err
 	}
-	return o.DB.Update(ctx, func(tx *sqlite.Tx) error { return o.Accounts.Remove(tx, id) })
+	im := importer.Importer{DB: o.DB, Mail: o.Mail}
+	return o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+		if err := im.Forget(tx, id); err != nil {
+			return err
+		}
+		return o.Accounts.Remove(tx, id)
+	})
 }

@@ -66,14 +66,12 @@ func streamOf[In any](name string, fn func(o *Ops, ctx context.Context, in In, r
 	}}
 }
 
-// streams lists them. Each stands here with one line, such as
-//
-//	streamOf("import", (*Ops).importMail),
-//
-// with its function in a file of its own in this room. A command calls
-// Caller.Stream, which works with and without a running server.
+// streams lists them. A command calls Caller.Stream, which works with and
+// without a running server.
 func streams() []stream {
 	return []stream{
 		streamOf("check", (*Ops).check),
+		streamOf("import", (*Ops).importMail),
+		streamOf("export", (*Ops).exportMail),
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"mailstead/internal/trace"
 	"mailstead/mailbox"
 	"mailstead/mailbox/blob"
+	"mailstead/mailbox/importer"
 	"mailstead/message"
 	"mailstead/smtp/local"
 	"mailstead/smtp/queue"
@@ -73,7 +74,7 @@ func Open(t testing.TB) *Office {
 	t.Helper()
 	ctx, dir := context.Background(), t.TempDir()
 	db, err := sqlite.Open(ctx, filepath.Join(dir, "mailstead.db"), sqlite.Options{
-		Migrations: []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema()},
+		Migrations: []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema()},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"mailstead/internal/control"
+	"mailstead/mailbox/importer"
+)
+
+type importCommand struct {
+	Account    string   `arg:"" help:"Any address of the account that gets the mail."`
+	Paths      []string `arg:"" name:"path" help:"Files and folders."`
+	Mailbox    string   `default:"INBOX" help:"Where the mail goes; folders inside become mailboxes inside."`
+	Again      bool     `help:"Bring also what was imported before."`
+	KeepQuotes bool     `help:"Leave \">From \" in mbox files as it is."`
+}
+
+func (importCommand) Help() string {
+	return `Reads mbox files, Maildirs (with their folders), files of single messages, and
+folders of any of these. What each is, is found by looking at it. Dates and flags
+are kept; messages are kept byte for byte, with CRLF line ends.
+
+An import that was broken off is run again as it was: what is there already is
+passed over. The server may run meanwhile.
+
+Examples:
+  mailstead import alice@example.org ~/Maildir
+  mailstead import alice@example.org old.mbox --mailbox Archive/old
+  mailstead import alice@example.org thunderbird/Mail/*/`
+}
+
+func (c *importCommand) Run(p *program) error {
+	caller, err := p.ask()
+	if err != nil {
+		return err
+	}
+	var local importer.Result // what cannot even be read here
+	src := &importer.Source{Paths: c.Paths, Mailbox: c.Mailbox, KeepQuotes: c.KeepQuotes, Bad: local.Fail}
+	total, err := src.Size()
+	if err != nil {
+		return err
+	}
+	bar := newProgress(p)
+	bar.unit = bytesText
+	in, feed := io.Pipe()
+	fed := make(chan error, 1)
+	go func() {
+		err := sendAll(p, src, importer.NewEncoder(feed), func(done int64) { bar.show("importing", done, total) })
+		feed.CloseWithError(err) // io.EOF at the other end when nil
+		fed <- err
+	}()
+	var res importer.Result
+	out := &lineWriter{take: func(line []byte) error {
+		res = importer.Result{}
+		return json.Unmarshal(line, &res)
+	}}
+	err = caller.Stream(p.ctx, "import", control.ImportMail{Address: c.Account, Again: c.Again}, in, out)
+	in.CloseWithError(errStopped)
+	e := <-fed
+	bar.end()
+	if e != nil && !errors.Is(e, errStopped) {
+		err = e
+	}
+	res.Failed += local.Failed
+	res.Problems = append(local.Problems, res.Problems...)
+	if err != nil && res.Imported == 0 && res.Failed == 0 {
+		return err
+	}
+	if e := p.show(res, func(w io.Writer) { printImport(p, w, res) }); err == nil {
+		err = e
+	}
+	switch {
+	case err != nil:
+		return goOn(err, "run the same command again: it goes on where it stopped")
+	case res.Failed > 0:
+		return errFindings
+	}
+	return nil
+}
+
+// errStopped ends the reading of files when nobody takes them any more.
+var errStopped = errors.New("import stopped")
+
+// goOn is the next step after work that was broken off: doing it again, unless
+// what was asked for cannot be.
+func goOn(err error, how string) error {
+	var h interface{ Hint() string }
+	var e *control.Error
+	if errors.As(err, &h) && h.Hint() != "" || errors.As(err, &e) && e.Kind != control.Failed && e.Kind != control.Busy {
+		return err
+	}
+	return hinted{err, how}
+}
+
+// sendAll writes every message of the source. What cannot be read to its end
+// is counted by the receiver.
+func sendAll(p *program, src *importer.Source, e *importer.Encoder, passed func(int64)) error {
+	err := src.Each(p.ctx, func(it *importer.Item) error {
+		var bad *importer.ItemError
+		if err := e.Encode(it); err != nil && !errors.As(err, &bad) {
+			return err
+		}
+		passed(src.Done())
+		return nil
+	})
+	if err == nil {
+		err = e.Flush()
+	}
+	return err
+}
+
+func printImport(p *program, w io.Writer, r importer.Result) {
+	for _, text := range r.Problems {
+		fmt.Fprintf(w, "%s %s\n", p.paint(yellow, "not imported:"), clean(text))
+	}
+	fmt.Fprintf(w, "%s imported (%s)", plural(r.Imported, "message", "messages"), bytesText(r.Bytes))
+	if r.Present > 0 {
+		fmt.Fprintf(w, ", %d were there from an earlier import", r.Present)
+	}
+	if r.Failed > 0 {
+		fmt.Fprintf(w, ", %d not", r.Failed)
+	}
+	fmt.Fprintln(w, ".")
+}

@@ -1,0 +1,161 @@
+package importer
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// unpack puts the shared corpora and suites into a folder as they are, mbox's
+// "From " lines at the head of single messages taken off, and gives the hash of
+// the CRLF form of each file.
+func unpack(t *testing.T, dir string) map[[32]byte]int {
+	shared := os.Getenv("MAILSTEAD_SHARED")
+	if shared == "" {
+		t.Skip("MAILSTEAD_SHARED is not set")
+	}
+	want := map[[32]byte]int{}
+	put := func(name string, b []byte) {
+		if bytes.HasPrefix(b, []byte("From ")) {
+			b = b[bytes.IndexByte(b, '\n')+1:]
+		}
+		if !looksLikeMessage(b) { // not of mail: the corpora's own files
+			t.Logf("%s is no message", name)
+			return
+		}
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		lf := bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))
+		want[sha256.Sum256(bytes.ReplaceAll(lf, []byte("\n"), []byte("\r\n")))]++
+	}
+	for _, suite := range []string{"mime", "eai"} {
+		files, err := filepath.Glob(filepath.Join(shared, "suites", suite, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(filepath.Join(suite, filepath.Base(f)), b)
+		}
+	}
+	archives, _ := filepath.Glob(filepath.Join(shared, "corpus", "*.tar.gz"))
+	for _, a := range archives {
+		f, err := os.Open(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		z, err := gzip.NewReader(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for tr := tar.NewReader(z); ; {
+			h, err := tr.Next()
+			if err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if h.Typeflag != tar.TypeReg || strings.HasSuffix(h.Name, "index") {
+				continue
+			}
+			b, err := io.ReadAll(tr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			put(h.Name, b)
+		}
+		f.Close()
+	}
+	return want
+}
+
+// TestSharedMail imports every message, exports them, imports those, and holds
+// that all are byte for byte what they were.
+func TestSharedMail(t *testing.T) {
+	dir := t.TempDir()
+	want := unpack(t, dir)
+	n := 0
+	for _, k := range want {
+		n += k
+	}
+	first := newPlace(t)
+	res, err := first.importFrom(&Source{Paths: []string{dir}, Bad: func(o string, err error) { t.Errorf("%s: %v", o, err) }}, Options{})
+	if err != nil || res.Failed != 0 || res.Imported != int64(n) {
+		t.Fatalf("%+v of %d, %v", res, n, err)
+	}
+	again, err := first.importFrom(&Source{Paths: []string{dir}}, Options{})
+	if err != nil || again.Present != int64(n) || again.Imported != 0 {
+		t.Fatalf("second import: %+v, %v", again, err)
+	}
+	compare(t, first, want, false)
+	for _, c := range []struct {
+		name   string
+		writer func(dir string) Writer
+		ended  bool // an mbox ends a message's last line
+	}{
+		{"Maildir", func(dir string) Writer { return &Maildir{Dir: dir} }, false},
+		{"mbox", func(dir string) Writer { return &Mbox{Dir: dir} }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out := t.TempDir()
+			first.exportTo(c.writer(out))
+			second := newPlace(t)
+			if _, err := second.importFrom(&Source{Paths: []string{out}}, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			if !c.ended {
+				compare(t, second, want, false)
+				return
+			}
+			compare(t, second, hashes(first, true), true)
+		})
+	}
+}
+
+// hashes of all messages; ended makes a last line whole.
+func hashes(p *place, ended bool) map[[32]byte]int {
+	got := map[[32]byte]int{}
+	for _, m := range p.messages() {
+		if ended && !strings.HasSuffix(m.text, "\n") {
+			m.text += "\r\n"
+		}
+		got[sha256.Sum256([]byte(m.text))]++
+	}
+	return got
+}
+
+func compare(t *testing.T, p *place, want map[[32]byte]int, ended bool) {
+	t.Helper()
+	got := hashes(p, ended)
+	bad := 0
+	for h, n := range want {
+		if got[h] != n {
+			bad++
+		}
+	}
+	if bad > 0 || len(got) != len(want) {
+		t.Errorf("%d of %d messages differ", bad, len(want))
+		shown := 0
+		for _, m := range p.messages() {
+			if h := sha256.Sum256([]byte(m.text)); want[h] == 0 && shown < 3 {
+				shown++
+				t.Log(fmt.Sprintf("%s %.1500q", m.Mailbox, m.text))
+			}
+		}
+	}
+}
