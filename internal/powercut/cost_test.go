@@ -212,6 +212,7 @@ func TestDiskPerMessage(t *testing.T) {
 			break
 		}
 	}
+	time.Sleep(2 * time.Second) // pages of bodies that are files now are given back
 	if err := s.stop(); err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,11 @@ const (
 	quiet       = 20 * time.Millisecond
 	patience    = 500 * time.Millisecond
 	backlogMany = 1024 // bodies that make the filer stop waiting
+
+	// After a burst the rows' pages are free: the database gives them back, but
+	// keepPages, once nothing has come for a while.
+	rest      = 250 * time.Millisecond
+	keepPages = 128
 )
 
 // Run sweeps, then files what was accepted inline and unlinks what is gone,
@@ -29,6 +34,8 @@ const (
 func (s *Store) Run(ctx context.Context) error {
 	minute := time.NewTicker(time.Minute)
 	defer minute.Stop()
+	idle := time.NewTimer(rest)
+	defer idle.Stop()
 	err := s.Sweep(ctx)
 	s.signal() // what the last run left
 	for {
@@ -46,8 +53,22 @@ func (s *Store) Run(ctx context.Context) error {
 		case <-s.wake:
 			s.linger(ctx)
 			err = s.File(ctx)
+			idle.Reset(rest)
+		case <-idle.C:
+			err = s.giveBack(ctx)
 		}
 	}
+}
+
+// giveBack stops as soon as there is mail.
+func (s *Store) giveBack(ctx context.Context) error {
+	for more := true; more && s.recent.waiting() == 0 && ctx.Err() == nil; {
+		var err error
+		if more, err = s.db.Shrink(ctx, keepPages); err != nil {
+			return full(err)
+		}
+	}
+	return nil
 }
 
 // linger waits until nothing was accepted for a moment.
