@@ -122,38 +122,21 @@ type placing struct {
 // Deliver makes m durable for everybody, or for nobody. Errors are those of
 // ReplyFor; any other is ours.
 func (a *Agent) Deliver(ctx context.Context, m Message) error {
-	err := a.deliver(ctx, m)
-	if errors.Is(err, mailbox.ErrNotExist) { // a mailbox went between choosing and placing
-		err = a.deliver(ctx, m)
-	}
-	if err != nil {
+	if err := a.deliver(ctx, &m); err != nil {
 		return fmt.Errorf("deliver %s: %w", m.MID, err)
 	}
 	return nil
 }
 
-func (a *Agent) deliver(ctx context.Context, m Message) error {
-	placings, err := a.place(ctx, &m)
-	if err != nil {
+func (a *Agent) deliver(ctx context.Context, m *Message) error {
+	if err := m.Incoming.Draft.Settle(ctx, m.owners()...); err != nil {
 		return err
 	}
-	owners := make([]int64, 0, len(placings)+1)
-	for i := range placings {
-		p := &placings[i]
-		p.prefix = a.prefix(&m, p, len(placings) == 1 && m.Onward == nil)
-		owners = append(owners, p.account)
+	events, err := a.keep(ctx, m)
+	if errors.Is(err, mailbox.ErrNotExist) { // a mailbox went between choosing and placing
+		a.forget()
+		events, err = a.keep(ctx, m)
 	}
-	if m.Onward != nil {
-		owners = append(owners, blob.Queue)
-	}
-	if err := m.Incoming.Draft.Settle(ctx, owners...); err != nil {
-		return err
-	}
-	var events []maillog.Event
-	err = a.o.DB.Update(ctx, func(tx *sqlite.Tx) (err error) { // when ctx ends first fn may still run: its err is its own
-		events, err = a.commit(tx, &m, placings)
-		return err
-	})
 	if err != nil {
 		return err
 	}
@@ -161,6 +144,37 @@ func (a *Agent) deliver(ctx context.Context, m Message) error {
 		a.o.Events.Record(e)
 	}
 	return nil
+}
+
+// owners are the folders that a large body gets a name in.
+func (m *Message) owners() []int64 {
+	var owners []int64
+	for _, c := range m.Copies {
+		for _, t := range c.Targets {
+			owners = append(owners, t.Account)
+		}
+	}
+	if m.Onward != nil {
+		owners = append(owners, blob.Queue)
+	}
+	return owners
+}
+
+// keep chooses the mailboxes and commits.
+func (a *Agent) keep(ctx context.Context, m *Message) (events []maillog.Event, err error) {
+	placings, err := a.place(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	for i := range placings {
+		p := &placings[i]
+		p.prefix = a.prefix(m, p, len(placings) == 1 && m.Onward == nil)
+	}
+	err = a.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+		events, err = a.commit(tx, m, placings)
+		return err
+	})
+	return events, err
 }
 
 // commit is the transaction. It may run twice.
@@ -248,6 +262,13 @@ func (a *Agent) choose(ctx context.Context, t account.Target, junk bool) (mailbo
 		}
 	}
 	return a.inbox(ctx, t.Account)
+}
+
+// forget empties the memory of inboxes.
+func (a *Agent) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	clear(a.inboxes)
 }
 
 // inbox knows the account's INBOX; it cannot be deleted.

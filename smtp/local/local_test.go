@@ -131,6 +131,19 @@ func TestNothingForAnybodyWhenOneFails(t *testing.T) {
 	}
 }
 
+func TestMailboxThatWentIsChosenAgain(t *testing.T) {
+	o := office.Open(t)
+	for _, size := range []int{10, 100 << 10} { // a row, a file that can be settled once
+		o.Agent.Mistake(o.People["alice"].ID)
+		if err := deliver(t, o, strings.Repeat("x", size)+"\r\n", copyFor(o, "alice", false)); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := len(o.Mail("alice", "INBOX")); n != 2 {
+		t.Errorf("%d messages", n)
+	}
+}
+
 func TestReplyFor(t *testing.T) {
 	for _, tt := range []struct {
 		err  error
