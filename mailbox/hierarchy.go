@@ -84,17 +84,6 @@ func (s *Store) insert(tx *sqlite.Tx, account int64, name, use string, state int
 	return err
 }
 
-// nextUIDValidity gives the time in seconds or one more than the last, whatever
-// is greater (RFC 9051, 2.3.1.1).
-func nextUIDValidity(tx *sqlite.Tx, account int64, now time.Time) (v uint32, err error) {
-	err = tx.QueryRow(`INSERT INTO mail_account (account, uidvalidity) VALUES (?, ?)
-		ON CONFLICT (account) DO UPDATE SET uidvalidity = CASE
-			WHEN mail_account.uidvalidity < excluded.uidvalidity THEN excluded.uidvalidity
-			ELSE mail_account.uidvalidity + 1 END
-		RETURNING uidvalidity`, account, now.Unix()).Scan(&v)
-	return v, err
-}
-
 // Delete removes a mailbox with its mail. Where it has children, its name stays
 // without mail, as \Noselect (RFC 9051, 6.3.5).
 // Errors: ErrNotExist, ErrName (INBOX), ErrHasChildren (already \Noselect).
@@ -173,115 +162,6 @@ func (s *Store) bury(ctx context.Context, id int64) error {
 	}
 }
 
-// Rename moves a mailbox with its children; renaming INBOX moves its mail
-// into a new mailbox (RFC 9051, 6.3.6). Subscriptions stay as they are: they
-// are names, and only their owner removes them (6.3.8).
-// Errors: ErrNotExist, ErrExists, ErrName.
-func (s *Store) Rename(ctx context.Context, account int64, from, to string) error {
-	from, err := cleanName(from)
-	if err != nil {
-		return fmt.Errorf("rename mailbox: %w", ErrNotExist)
-	}
-	if to, err = cleanName(to); err != nil {
-		return fmt.Errorf("rename %q: %w", from, err)
-	}
-	if from == Inbox {
-		err = s.renameInbox(ctx, account, to)
-	} else {
-		err = s.db.Update(ctx, func(tx *sqlite.Tx) error { return s.rename(tx, account, from, to) })
-	}
-	if err != nil {
-		return fmt.Errorf("rename %q to %q: %w", from, to, err)
-	}
-	return nil
-}
-
-func (s *Store) rename(tx *sqlite.Tx, account int64, from, to string) error {
-	m, err := s.byName(tx, account, from)
-	if err != nil {
-		return err
-	}
-	after, before := below(from)
-	if to > after && to < before {
-		return fmt.Errorf("%w: inside itself", ErrName)
-	}
-	if _, err := s.byName(tx, account, to); !errors.Is(err, ErrNotExist) {
-		return errors.Join(err, ErrExists)
-	}
-	for _, p := range parents(to) {
-		_, err := s.byName(tx, account, p)
-		if errors.Is(err, ErrNotExist) {
-			err = s.insert(tx, account, p, "", stateReal)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	children, err := s.children(tx, account, from)
-	if err != nil {
-		return err
-	}
-	if err := setName(tx, m.ID, to); err != nil {
-		return err
-	}
-	for id, name := range children {
-		if err := setName(tx, id, to+name[len(from):]); err != nil {
-			return err
-		}
-	}
-	s.announceList(tx, account)
-	return nil
-}
-
-func setName(tx *sqlite.Tx, id int64, name string) error {
-	if _, err := cleanName(name); err != nil {
-		return err
-	}
-	_, err := tx.Exec(`UPDATE mailbox SET name = ? WHERE id = ?`, name, id)
-	return err
-}
-
-// children gives the names under name, by mailbox.
-func (s *Store) children(tx *sqlite.Tx, account int64, name string) (map[int64]string, error) {
-	after, before := below(name)
-	rows, err := tx.Query(`SELECT id, name FROM mailbox WHERE account = ? AND name > ? AND name < ?`, account, after, before)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	out := map[int64]string{}
-	for rows.Next() {
-		var id int64
-		var child string
-		if err := rows.Scan(&id, &child); err != nil {
-			return nil, err
-		}
-		out[id] = child
-	}
-	return out, rows.Err()
-}
-
-func (s *Store) renameInbox(ctx context.Context, account int64, to string) error {
-	inbox, err := s.Mailbox(ctx, account, Inbox)
-	if err != nil {
-		return err
-	}
-	m, err := s.Create(ctx, account, to, "")
-	if err != nil {
-		return err
-	}
-	v, err := s.Snapshot(ctx, inbox.ID)
-	if err != nil {
-		return err
-	}
-	uids := make([]uint32, v.Len())
-	for i := range uids {
-		uids[i] = v.At(i).UID
-	}
-	_, err = s.Move(ctx, inbox.ID, uids, m.ID)
-	return err
-}
-
 // CreateDefaults makes INBOX and the special-use mailboxes of a new account,
 // subscribed. What is there already stays.
 func (s *Store) CreateDefaults(tx *sqlite.Tx, account int64) error {
@@ -300,52 +180,5 @@ func (s *Store) CreateDefaults(tx *sqlite.Tx, account int64) error {
 			return fmt.Errorf("create %q: %w", d.name, err)
 		}
 	}
-	return nil
-}
-
-// RenewUIDValidity gives every mailbox a UIDVALIDITY that it never had and makes
-// sure that no object id of an abandoned time line is given again. For the start
-// after a restore (a new epoch), before the doors open.
-func (s *Store) RenewUIDValidity(tx *sqlite.Tx) error {
-	// What the abandoned time line gave out since the snapshot is unknown: its
-	// counter may have run ahead of the clock by the mailboxes it made at once.
-	const margin = 1 << 14
-	now := time.Now().Unix()
-	_, err := tx.Exec(`UPDATE mail_account SET uidvalidity = ? +
-		CASE WHEN uidvalidity < ? THEN ? ELSE uidvalidity END`, margin, now, now)
-	if err != nil {
-		return fmt.Errorf("renew uidvalidity: %w", err)
-	}
-	type row struct{ id, account int64 }
-	var all []row
-	rows, err := tx.Query(`SELECT id, account FROM mailbox ORDER BY id`)
-	if err != nil {
-		return fmt.Errorf("renew uidvalidity: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var r row
-		if err := rows.Scan(&r.id, &r.account); err != nil {
-			return fmt.Errorf("renew uidvalidity: %w", err)
-		}
-		all = append(all, r)
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("renew uidvalidity: %w", err)
-	}
-	rows.Close()
-	for _, r := range all {
-		v, err := nextUIDValidity(tx, r.account, time.Unix(now, 0))
-		if err == nil {
-			_, err = tx.Exec(`UPDATE mailbox SET uidvalidity = ? WHERE id = ?`, v, r.id)
-		}
-		if err != nil {
-			return fmt.Errorf("renew uidvalidity: %w", err)
-		}
-	}
-	if err := skipIDs(tx); err != nil {
-		return fmt.Errorf("renew object ids: %w", err)
-	}
-	tx.AfterCommit(s.snapshots.dropAll)
 	return nil
 }
