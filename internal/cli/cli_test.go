@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 // TestScripts types the real command line: each script has a home of its own,
 // and the data directory $DATA in it.
 func TestScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a hundred processes")
+	}
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
