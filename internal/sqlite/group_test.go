@@ -278,3 +278,32 @@ func TestDeferredConstraintHurtsNobody(t *testing.T) {
 	}
 	wantOthers(t, db, errs, 15)
 }
+
+// A batch whose log is longer than one write is committed, not run again.
+func TestLargeBatch(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "kv.db")
+	db := openAt(t, path, Options{})
+	var wg sync.WaitGroup
+	for g := range 32 {
+		wg.Go(func() {
+			for i := range 10 {
+				b := make([]byte, 20_000)
+				copy(b, fmt.Sprint(g, " ", i))
+				if err := db.Update(context.Background(), put(b)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := count(t, db); n != 320 {
+		t.Errorf("%d rows", n)
+	}
+	if s := db.Stats(); s.Reruns != 0 || s.Commits >= s.Updates {
+		t.Errorf("%+v", s)
+	}
+	if err := Verify(context.Background(), path); err != nil {
+		t.Error(err)
+	}
+}

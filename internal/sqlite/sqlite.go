@@ -106,7 +106,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	db.requests.New = func() any { return &request{done: make(chan error, 1)} }
 	lockByDescription()
 	var err error
-	if db.disk, err = newDisk(); err != nil {
+	if db.disk, err = newDisk(o.Synchronous == "FULL"); err != nil {
 		return nil, err
 	}
 	if db.w, err = db.connect(lib.SQLITE_OPEN_READWRITE | lib.SQLITE_OPEN_CREATE); err != nil {
