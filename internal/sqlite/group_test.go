@@ -92,7 +92,7 @@ func TestBatchErrorHurtsNobody(t *testing.T) {
 			t.Error("hook of a failed fn ran")
 		}
 		wantOthers(t, db, errs, bad)
-		if s := db.Stats(); s.Reruns != 0 || s.Commits > 3 {
+		if s := db.Stats(); s.Reruns != 0 {
 			t.Errorf("%+v", s)
 		}
 	}
