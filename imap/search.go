@@ -14,14 +14,18 @@ type searching struct {
 	s       *session
 	root    criterion
 	charset string
-	depth   int
+	depth   int // of keys being parsed
+	n       int // keys parsed
 
 	extended                   bool // RETURN was given
 	min, max, all, count, save bool
 }
 
-// maxDepth bounds how deep search keys may nest.
-const maxDepth = 64
+// Bounds of a search: every key may be asked for every message.
+const (
+	maxDepth = 64
+	maxKeys  = 2000
+)
 
 func (s *session) search() run {
 	q := &searching{s: s}

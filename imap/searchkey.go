@@ -121,6 +121,9 @@ func (q *searching) key() criterion {
 	if q.depth++; q.depth > maxDepth {
 		r.Fail("search keys nest too deep")
 	}
+	if q.n++; q.n > maxKeys {
+		r.Fail("too many search keys")
+	}
 	defer func() { q.depth-- }()
 	if r.Err() != nil {
 		return and{}

@@ -104,8 +104,8 @@ func (q *quotedPrintable) next() {
 				break
 			}
 		}
-	} else {
-		q.err = err
+	} else if q.err = err; err != nil {
+		q.raw = bytes.TrimRight(q.raw, " \t")
 	}
 	q.line = decodeLine(q.raw)
 }
