@@ -66,6 +66,17 @@ func newPlace(t testing.TB, options ...func(*Server)) *place {
 
 func newPlaceIn(t testing.TB, dir, synchronous string, options ...func(*Server)) *place {
 	t.Helper()
+	p := openStores(t, dir, synchronous)
+	for _, o := range options {
+		o(p.srv)
+	}
+	p.plain, p.tls = p.open(nil), p.open(certificate())
+	return p
+}
+
+// openStores makes a server without doors.
+func openStores(t testing.TB, dir, synchronous string) *place {
+	t.Helper()
 	ctx := context.Background()
 	p := &place{t: t}
 	db, err := sqlite.Open(ctx, filepath.Join(dir, "mailstead.db"), sqlite.Options{
@@ -97,10 +108,6 @@ func newPlaceIn(t testing.TB, dir, synchronous string, options ...func(*Server))
 	}))
 	p.password = secret.Text
 	p.srv = &Server{Mailboxes: p.boxes, Accounts: p.accounts, TLS: certificate(), Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
-	for _, o := range options {
-		o(p.srv)
-	}
-	p.plain, p.tls = p.open(nil), p.open(certificate())
 	return p
 }
 

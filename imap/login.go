@@ -131,9 +131,7 @@ type exchange struct {
 func (x *exchange) ask(challenge []byte) ([]byte, error) {
 	text := ""
 	if x.initial != nil && len(challenge) == 0 {
-		if text = *x.initial; text == "=" {
-			text = ""
-		}
+		text = *x.initial
 	} else {
 		s := x.s
 		s.w.Str("+ ")
@@ -151,6 +149,9 @@ func (x *exchange) ask(challenge []byte) ([]byte, error) {
 		}
 	}
 	x.initial = nil
+	if text == "=" { // RFC 4959, 3 has it for an initial response; some clients for any
+		text = ""
+	}
 	response, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {
 		return nil, bad("response is not base64")

@@ -48,6 +48,8 @@ func newSession(ctx context.Context, srv *Server, c *listen.Conn) *session {
 		log: srv.log().With("cid", c.ID, "remote", c.RemoteAddr().String()),
 		r:   wire.NewReader(c, &srv.buffers), w: wire.NewWriter(c, &srv.buffers),
 	}
+	c.SetTimeout(loginTimeout)
+	c.SetPace(loginDeadline, 0)
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.r.Continue = func() error {
 		s.w.Str("+ go ahead\r\n")
@@ -74,8 +76,6 @@ func (s *session) end() {
 
 // serve greets and runs commands until the connection ends.
 func (s *session) serve() {
-	s.conn.SetTimeout(loginTimeout)
-	s.conn.SetPace(loginDeadline, 0)
 	s.w.Str("* OK [")
 	s.w.Str(s.capabilityCode())
 	s.w.Str("] Mailstead ready\r\n")
