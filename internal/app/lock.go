@@ -24,8 +24,8 @@ func (e *LockedError) Error() string {
 // Hint is the next step for a person.
 func (e *LockedError) Hint() string { return "stop it first, or name another directory with --data" }
 
-// takeLock holds data/lock for this process until the file is closed. The kernel
-// gives it back however the process ends.
+// takeLock holds data/lock for this process until giveLock. The kernel gives it
+// back however the process ends.
 func takeLock(data string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(data, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -49,4 +49,10 @@ func takeLock(data string) (*os.File, error) {
 		_, err = f.WriteAt(fmt.Appendf(nil, "%s (pid %d)\n", name, os.Getpid()), 0)
 	}
 	return f, err
+}
+
+// giveLock unlocks before it closes: a child that was forked a moment ago has
+// the file open until it runs its own program, and would hold the lock so long.
+func giveLock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }

@@ -59,7 +59,7 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 	if err != nil {
 		return s, err
 	}
-	s.onClose(func(context.Context) error { return lock.Close() })
+	s.onClose(func(context.Context) error { return giveLock(lock) })
 
 	s.DB, err = sqlite.Open(ctx, filepath.Join(cfg.Data, "mailstead.db"), sqlite.Options{
 		Log: log, Fatal: fatal, Migrations: migrations(),
