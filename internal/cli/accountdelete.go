@@ -10,16 +10,18 @@ import (
 
 type accountDelete struct {
 	who
-	DryRun bool `help:"Only say what would happen."`
-	Yes    bool `help:"Do not ask."`
+	DryRun bool   `help:"Only say what would happen."`
+	Export string `placeholder:"DIR" help:"Write its mail into DIR first, as mailstead export does."`
+	Yes    bool   `help:"Do not ask."`
 }
 
 func (accountDelete) Help() string {
 	return `The account is closed at once and removed with its mail after 30 days; until
 then "mailstead account undelete" takes it back as it was.
 
-Example:
-  mailstead account delete bob@example.org --dry-run`
+Examples:
+  mailstead account delete bob@example.org --dry-run
+  mailstead account delete bob@example.org --export mail-of-bob`
 }
 
 func (c *accountDelete) Run(p *program) error {
@@ -32,10 +34,23 @@ func (c *accountDelete) Run(p *program) error {
 	}
 	if !c.Yes {
 		printPlan(p.err, plan)
+		if c.Export == "" && plan.Account.Messages > 0 && isTerminal(p.in) {
+			if c.Export, err = p.line("\nExport the mail first? Folder to write into (empty: no): "); err != nil {
+				return err
+			}
+		}
 		err := p.confirm(fmt.Sprintf("\nType %s to delete it: ", clean(plan.Account.Address)), plan.Account.Address,
 			"--dry-run says what would happen, --yes does it without asking")
 		if err != nil {
 			return err
+		}
+	}
+	if c.Export != "" {
+		// To standard error, so that --json stays one value.
+		quiet := *p
+		quiet.out = p.err
+		if err := (&exportCommand{Account: c.Address, Dir: c.Export, Format: "maildir"}).Run(&quiet); err != nil {
+			return fmt.Errorf("export the mail, nothing was deleted: %w", err)
 		}
 	}
 	a, err := call[control.Account](p, "account.delete", c.in())
@@ -70,9 +85,9 @@ func printPlan(w io.Writer, plan control.Plan) {
 	if plan.AppPasswords > 0 {
 		say("its %s no longer;", plural(plan.AppPasswords, "app password works", "app passwords work"))
 	}
-	say("its %s (%s) are kept until %s, then removed for good.", plural(a.Messages, "message", "messages"), bytesText(a.Bytes), plan.Until.Format(dateOnly))
+	say("its %s (%s) %s kept until %s, then removed for good.", plural(a.Messages, "message", "messages"), bytesText(a.Bytes), verb(int(a.Messages), "is", "are"), plan.Until.Format(dateOnly))
 	if a.Messages > 0 {
-		fmt.Fprintf(w, "To keep the mail, export it before then: mailstead export %s mail-of-%[1]s\n", clean(a.Address))
+		fmt.Fprintf(w, "To keep the mail, export it: mailstead export %s mail-of-%[1]s\n", clean(a.Address))
 	}
 }
 

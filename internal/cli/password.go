@@ -83,15 +83,24 @@ func (p *program) confirm(question, answer, otherwise string) error {
 	if !isTerminal(p.in) {
 		return hinted{errors.New("this needs a confirmation"), otherwise}
 	}
-	fmt.Fprint(p.err, question)
-	line, err := bufio.NewReader(p.in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
+	line, err := p.line(question)
+	if err != nil {
 		return err
 	}
-	if strings.TrimSpace(line) != answer {
+	if line != answer {
 		return errors.New("not confirmed, nothing was done")
 	}
 	return nil
+}
+
+// line asks for one line.
+func (p *program) line(question string) (string, error) {
+	fmt.Fprint(p.err, question)
+	line, err := bufio.NewReader(p.in).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	return strings.TrimSpace(line), nil
 }
 
 // makePassword makes one of 100 random bits in four groups of five that can be
