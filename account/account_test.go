@@ -281,14 +281,21 @@ func TestSettings(t *testing.T) {
 	t.Parallel()
 	s := open(t)
 	ctx := context.Background()
-	if _, found, err := s.Setting(ctx, "colour"); found || err != nil {
-		t.Fatal(found, err)
+	colour := "default"
+	expect := func(want string) {
+		t.Helper()
+		colour = "default"
+		if err := s.Setting(ctx, "colour", &colour); colour != want || err != nil {
+			t.Fatal(colour, err)
+		}
 	}
-	s.do(t, func(tx *sqlite.Tx) error { return s.SetSetting(tx, "colour", "red") })
-	s.do(t, func(tx *sqlite.Tx) error { return s.SetSetting(tx, "colour", "blue") })
-	if v, found, err := s.Setting(ctx, "colour"); v != "blue" || !found || err != nil {
-		t.Fatal(v, found, err)
+	expect("default")
+	for _, v := range []string{"red", "blue"} {
+		s.do(t, func(tx *sqlite.Tx) error { return s.SetSetting(tx, "colour", v) })
+		expect(v)
 	}
+	s.do(t, func(tx *sqlite.Tx) error { return s.SetSetting(tx, "colour", nil) })
+	expect("default")
 }
 
 func TestScope(t *testing.T) {

@@ -32,6 +32,8 @@ type directory struct {
 	accounts   map[int64]*Account
 	owned      map[int64][]message.Address // primary first
 	operators  []int64                     // live ones
+	keys       map[message.Domain][]DKIMKey
+	before     map[message.Domain][]DKIMKey // those of the directory before, while loading
 }
 
 // key is an address as it is compared.
@@ -75,6 +77,9 @@ func (s *Store) dir(ctx context.Context) (*directory, error) {
 		return d, nil
 	}
 	d := &directory{generation: g}
+	if old := s.directory.Load(); old != nil {
+		d.before = old.keys
+	}
 	if err := s.db.View(ctx, d.load); err != nil {
 		return nil, fmt.Errorf("read accounts: %w", err)
 	}
@@ -88,11 +93,12 @@ func (d *directory) load(tx *sqlite.Tx) error {
 	d.accounts = map[int64]*Account{}
 	d.owned = map[int64][]message.Address{}
 	d.operators = nil
-	for _, load := range []func(*sqlite.Tx) error{d.loadAccounts, d.loadDomains, d.loadAddresses, d.loadAliases} {
+	for _, load := range []func(*sqlite.Tx) error{d.loadAccounts, d.loadDomains, d.loadKeys, d.loadAddresses, d.loadAliases} {
 		if err := load(tx); err != nil {
 			return err
 		}
 	}
+	d.before = nil
 	d.finish()
 	return nil
 }

@@ -63,9 +63,11 @@ func (s *Store) InDomain(ctx context.Context, name message.Domain) (int, error) 
 }
 
 // AddDomain makes a domain ours, with plus-addressing and without catch-all.
-// Its postmaster@, abuse@ and reports@ reach the operator from the start.
+// Its postmaster@, abuse@ and reports@ reach the operator from the start, and
+// its mail is signed with the keys, which NewDKIMKeys made before the
+// transaction; without any it is not signed until MakeDKIMKeys.
 // Errors: ErrExists, ErrInvalid.
-func (s *Store) AddDomain(tx *sqlite.Tx, name message.Domain) error {
+func (s *Store) AddDomain(tx *sqlite.Tx, name message.Domain, keys ...DKIMKey) error {
 	if name == "" || name[0] == '[' {
 		return fmt.Errorf("%w: %q is no domain name", ErrInvalid, string(name))
 	}
@@ -79,8 +81,7 @@ func (s *Store) AddDomain(tx *sqlite.Tx, name message.Domain) error {
 	if err != nil {
 		return fmt.Errorf("add domain %s: %w", name.Unicode(), err)
 	}
-	s.changed(tx)
-	return nil
+	return s.AddDKIMKeys(tx, name, keys...)
 }
 
 // RemoveDomain gives a domain up. Accounts and aliases in it must be gone.

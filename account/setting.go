@@ -4,33 +4,46 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 
 	"mailstead/internal/sqlite"
 )
 
-// Setting reads a setting of the whole server; found is false when nobody set it.
-func (s *Store) Setting(ctx context.Context, name string) (value string, found bool, err error) {
-	err = s.db.View(ctx, func(tx *sqlite.Tx) error {
-		switch err := tx.QueryRow(`SELECT value FROM setting WHERE name = ?`, name).Scan(&value); {
-		case errors.Is(err, sql.ErrNoRows):
-			return nil
-		case err != nil:
-			return err
-		}
-		found = true
-		return nil
-	})
-	if err != nil {
-		return "", false, fmt.Errorf("read setting %s: %w", name, err)
-	}
-	return value, found, nil
+// Setting reads a setting of the whole server into v, as JSON. Where nobody set
+// it v stays as it is, so that its defaults are written into it before.
+func (s *Store) Setting(ctx context.Context, name string, v any) error {
+	return s.db.View(ctx, func(tx *sqlite.Tx) error { return s.SettingIn(tx, name, v) })
 }
 
-// SetSetting sets it.
-func (s *Store) SetSetting(tx *sqlite.Tx, name, value string) error {
-	_, err := tx.Exec(`INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, value)
+// SettingIn is Setting inside of a transaction.
+func (s *Store) SettingIn(tx *sqlite.Tx, name string, v any) error {
+	var text string
+	err := tx.QueryRow(`SELECT value FROM setting WHERE name = ?`, name).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(text), v)
+	}
+	if err != nil {
+		return fmt.Errorf("read setting %s: %w", name, err)
+	}
+	return nil
+}
+
+// SetSetting sets it; nil forgets it.
+func (s *Store) SetSetting(tx *sqlite.Tx, name string, v any) error {
+	var err error
+	if v == nil {
+		_, err = tx.Exec(`DELETE FROM setting WHERE name = ?`, name)
+	} else {
+		var text []byte
+		if text, err = json.Marshal(v); err == nil {
+			_, err = tx.Exec(`INSERT INTO setting (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value`, name, string(text))
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("set %s: %w", name, err)
 	}

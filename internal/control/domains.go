@@ -101,9 +101,16 @@ func (o *Ops) changeDomain(ctx context.Context, name message.Domain, in OneDomai
 			d.CatchAll = a.ID
 		}
 	}
+	var keys []account.DKIMKey
+	if fresh {
+		var err error
+		if keys, err = account.NewDKIMKeys(time.Now()); err != nil {
+			return Domain{}, err
+		}
+	}
 	err := o.DB.Update(ctx, func(tx *sqlite.Tx) error {
 		if fresh {
-			if err := o.Accounts.AddDomain(tx, name); err != nil {
+			if err := o.Accounts.AddDomain(tx, name, keys...); err != nil {
 				return err
 			}
 		}

@@ -182,6 +182,10 @@ func writePair(certFile, keyFile string, pair tls.Certificate) error {
 // that has them already keeps them, with new passwords.
 func (d *Demo) addPeople(ctx context.Context) error {
 	accounts := d.App.Accounts
+	keys, err := account.NewDKIMKeys(time.Now())
+	if err != nil {
+		return err
+	}
 	for i, name := range []string{"alice", "bob"} {
 		person := Person{Address: name + "@" + domain, Password: rand.Text()[:16]}
 		hash, err := accounts.Hash(ctx, person.Password)
@@ -202,7 +206,7 @@ func (d *Demo) addPeople(ctx context.Context) error {
 				return accounts.SetPassword(tx, old.ID, hash)
 			}
 			if i == 0 {
-				if err := accounts.AddDomain(tx, address.Domain); err != nil {
+				if err := accounts.AddDomain(tx, address.Domain, keys...); err != nil {
 					return err
 				}
 			}
