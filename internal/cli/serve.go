@@ -2,6 +2,8 @@ package cli
 
 import (
 	"log/slog"
+	"os"
+	"runtime/debug"
 
 	"mailstead/internal/app"
 )
@@ -26,6 +28,9 @@ func (c *serveCommand) Run(p *program) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(p.err, &slog.HandlerOptions{Level: level}))
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // the heap is small: collecting it twice as often costs little and halves what lies about
+	}
 	a, err := app.New(p.ctx, app.Options{Config: cfg, Log: log, Version: ReadVersion().Version})
 	if err != nil {
 		return explainOpen(err, cfg)

@@ -47,7 +47,7 @@ func (s *Store) Put(ctx context.Context, r io.Reader) (*Draft, error) {
 
 // receive fills memory, and a file once that is full.
 func (d *Draft) receive(ctx context.Context, r io.Reader, h hash.Hash) error {
-	buf := make([]byte, 0, 8<<10)
+	buf := make([]byte, 0, 5<<10) // most mail fits, and what is kept until it is filed wastes little
 	for {
 		if len(buf) == cap(buf) {
 			if cap(buf) == memoryLimit {

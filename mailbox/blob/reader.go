@@ -106,7 +106,7 @@ type recent struct {
 }
 
 // recentLimit bounds the memory. What does not fit is read from its row.
-const recentLimit = 8 << 20
+const recentLimit = 4 << 20
 
 func (r *recent) put(id ID, b []byte) {
 	r.mu.Lock()
