@@ -47,6 +47,12 @@ func sentence(e maillog.Event) string {
 		fmt.Fprintf(&b, "A report was sent to %s.", or(e.Rcpt, "nobody"))
 	case maillog.Deleted:
 		fmt.Fprintf(&b, "Taken out of the queue%s by the operator.", prefixed(" for ", e.Rcpt))
+	case maillog.Login:
+		if e.Account != 0 {
+			fmt.Fprintf(&b, "%s logged in from %s.", or(e.Rcpt, fmt.Sprintf("Account %d", e.Account)), other(e))
+		} else {
+			fmt.Fprintf(&b, "A login as %s from %s was refused.", or(e.Rcpt, "nobody"), other(e))
+		}
 	default:
 		fmt.Fprintf(&b, "%s%s%s.", strings.ToUpper(e.Kind[:min(1, len(e.Kind))]), e.Kind[min(1, len(e.Kind)):],
 			prefixed(" for ", e.Rcpt))
@@ -57,7 +63,7 @@ func sentence(e maillog.Event) string {
 	if e.Reply != "" {
 		who := "They said"
 		switch e.Kind {
-		case maillog.Received, maillog.Submitted, maillog.Refused:
+		case maillog.Received, maillog.Submitted, maillog.Refused, maillog.Login:
 			who = "We said"
 		}
 		fmt.Fprintf(&b, " %s: “%s”.", who, clean(e.Reply))

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,4 +215,19 @@ func BenchmarkRecord(b *testing.B) {
 		s.Flush(context.Background())
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/1000, "ns/event")
+}
+
+func TestStoryOfLogins(t *testing.T) {
+	t.Parallel()
+	from := netip.MustParseAddr("192.0.2.7")
+	for want, e := range map[string]maillog.Event{
+		"a@b.test logged in from 192.0.2.7. We said: “235 2.7.0 welcome”.": {
+			Kind: maillog.Login, Account: 1, Rcpt: "a@b.test", Remote: from, Reply: "235 2.7.0 welcome"},
+		"A login as a@b.test from 192.0.2.7 was refused. We said: “535 5.7.8 no”.": {
+			Kind: maillog.Login, Rcpt: "a@b.test", Remote: from, Reply: "535 5.7.8 no"},
+	} {
+		if got := Story([]maillog.Event{e})[0]; !strings.HasSuffix(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
 }
