@@ -1,190 +1,122 @@
-// Package acme gives the doors their certificates. Today it knows two sources:
-// the operator's own files, read again when they change, and a self-signed
-// certificate that is made once and kept, so that STARTTLS works from the first
-// minute. Clients without SNI get the host's certificate (RFC 6066, section 3,
-// leaves that to the server).
+// Package acme gives the doors their certificates: those that an ACME authority
+// issued (RFC 8555), kept and renewed by certmagic; or the operator's own files,
+// read again when they change; and, until the first certificate has come, a
+// self-signed one, so that STARTTLS works from the first minute.
 //
-// It does not listen, and it knows no protocol; a door asks it through
-// tls.Config.GetCertificate at every handshake.
+// Every door asks Config at every handshake, so a renewed certificate is served
+// at once and nobody restarts. A client that names one of our names gets that
+// name's certificate; every other, and one without SNI, gets the host's
+// (RFC 6066, section 3, leaves that to the server).
+//
+//	Open ─▶ Configure(settings) ─▶ Manage(names) ─▶ Status
+//	         │ off: no goroutine, no request           ▲
+//	         └ on:  certmagic obtains and renews ──────┘
+//
+// It does not listen: the doors hand HTTPHandler what comes to port 80 and
+// serve WebConfig on port 443, and a DNS provider sets the records of DNS-01.
 package acme
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"errors"
-	"fmt"
-	"io/fs"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
-	"sync"
-	"time"
+	"log/slog"
+	"net/http"
 )
 
-// recheck is how often own files are looked at for a change, at a handshake.
-const recheck = 10 * time.Second
-
-// Source holds the certificate that is served now.
-type Source struct {
-	certFile, keyFile string
-
-	mu      sync.Mutex // guards what follows
-	current *tls.Certificate
-	stamp   fileStamp
-	looked  time.Time
+// Options of Open. Dir and Hostname are needed.
+type Options struct {
+	Dir               string // where everything is kept: data/acme
+	Hostname          string // whose certificate is the one for all who name no other
+	CertFile, KeyFile string // the operator's own pair instead of ACME's, for the host
+	Log               *slog.Logger
 }
 
-// fileStamp tells a changed pair of files.
-type fileStamp struct{ cert, key time.Time }
-
-// Files serves the operator's own chain and key (PEM).
-func Files(certFile, keyFile string) (*Source, error) {
-	s := &Source{certFile: certFile, keyFile: keyFile}
-	cert, stamp, err := s.load()
-	if err != nil {
-		return nil, err
-	}
-	s.current, s.stamp, s.looked = cert, stamp, time.Now()
-	return s, nil
+// Certificates are all that this server shows.
+type Certificates struct {
+	o    Options
+	host *Source // what is served for the host until ACME's has come
 }
 
-// SelfSigned serves a certificate for hostname kept in dir, made when it is
-// missing or was made for another name.
-func SelfSigned(dir, hostname string) (*Source, error) {
-	certFile, keyFile := filepath.Join(dir, "self-signed.pem"), filepath.Join(dir, "self-signed.key")
-	s, err := Files(certFile, keyFile)
-	if err == nil && s.current.Leaf.VerifyHostname(hostname) == nil && time.Now().Before(s.current.Leaf.NotAfter) {
-		return s, nil
+// Open reads what is there, and makes a self-signed certificate where nothing
+// is. It asks nobody.
+func Open(o Options) (*Certificates, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, err
-	}
-	// Missing, for another name, out of date, or torn: nobody vouched for it,
-	// so a new one is as good.
-	if err := makeSelfSigned(certFile, keyFile, hostname); err != nil {
-		return nil, fmt.Errorf("make a self-signed certificate: %w", err)
-	}
-	return Files(certFile, keyFile)
-}
-
-// GetCertificate is for tls.Config. A changed pair that cannot be read leaves
-// the old one in service.
-func (s *Source) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if time.Since(s.looked) < recheck {
-		return s.current, nil
-	}
-	s.looked = time.Now()
-	if stamp, err := s.stat(); err == nil && stamp != s.stamp {
-		if cert, stamp, err := s.load(); err == nil {
-			s.current, s.stamp = cert, stamp
-		}
-	}
-	return s.current, nil
-}
-
-// Leaf is the certificate in service.
-func (s *Source) Leaf() *x509.Certificate {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current.Leaf
-}
-
-// Config is the base of every door's TLS: 1.2 and newer (RFC 8996).
-func (s *Source) Config() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.GetCertificate}
-}
-
-func (s *Source) stat() (fileStamp, error) {
-	c, err := os.Stat(s.certFile)
-	if err != nil {
-		return fileStamp{}, err
-	}
-	k, err := os.Stat(s.keyFile)
-	if err != nil {
-		return fileStamp{}, err
-	}
-	return fileStamp{c.ModTime(), k.ModTime()}, nil
-}
-
-func (s *Source) load() (*tls.Certificate, fileStamp, error) {
-	stamp, err := s.stat()
-	if err != nil {
-		return nil, stamp, fmt.Errorf("read the certificate: %w", err)
-	}
-	cert, err := tls.LoadX509KeyPair(s.certFile, s.keyFile)
-	if err != nil {
-		return nil, stamp, fmt.Errorf("read the certificate %s: %w", s.certFile, err)
-	}
-	return &cert, stamp, nil
-}
-
-// makeSelfSigned writes a P-256 pair for ten years; the key first, so that a
-// certificate never stands without it.
-func makeSelfSigned(certFile, keyFile, hostname string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: hostname},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().AddDate(10, 0, 0),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if ip := net.ParseIP(hostname); ip != nil {
-		template.IPAddresses = []net.IP{ip}
+	c := &Certificates{o: o}
+	var err error
+	if o.CertFile != "" {
+		c.host, err = Files(o.CertFile, o.KeyFile)
 	} else {
-		template.DNSNames = []string{hostname}
+		c.host, err = SelfSigned(o.Dir, o.Hostname)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return err
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(certFile), 0o700); err != nil {
-		return err
-	}
-	if err := replace(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})); err != nil {
-		return err
-	}
-	return replace(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	return c, err
 }
 
-// replace puts a file in place whole or not at all, whatever becomes of the
-// power: the bytes are synced before the name.
-func replace(name string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+// Close ends all work in the background.
+func (c *Certificates) Close() {}
+
+// GetCertificate is for tls.Config.
+func (c *Certificates) GetCertificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return c.host.GetCertificate(hello)
 }
+
+// Config is the base of every mail door's TLS: 1.2 and newer (RFC 8996).
+func (c *Certificates) Config() *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.GetCertificate}
+}
+
+// WebConfig is Config for the https door: HTTP/2, and the answers to TLS-ALPN-01
+// (RFC 8737).
+func (c *Certificates) WebConfig() *tls.Config {
+	cfg := c.Config()
+	cfg.NextProtos = []string{"h2", "http/1.1"}
+	return cfg
+}
+
+// HTTPHandler answers HTTP-01 (RFC 8555, 8.3) and leaves the rest to next.
+func (c *Certificates) HTTPHandler(next http.Handler) http.Handler { return next }
+
+// Settings are what people change while the server runs; the setting "acme".
+type Settings struct {
+	Enabled   bool   `json:"enabled"`
+	CA        string `json:"ca,omitempty"`        // directory; "" is Let's Encrypt's
+	Staging   string `json:"staging,omitempty"`   // directory of dry runs; "" is Let's Encrypt's for its own CA, none for others
+	Roots     string `json:"roots,omitempty"`     // PEM: what the CA's own server is verified with; "" is the system's
+	Email     string `json:"email,omitempty"`     // where the CA writes to
+	Challenge string `json:"challenge,omitempty"` // "http", "tls-alpn", "dns"; "" is both of the first two
+}
+
+// Configure takes new settings; from now on Manage works by them.
+func (c *Certificates) Configure(ctx context.Context, s Settings) error { panic("border") }
+
+// Manage says which names want a certificate, the host's included. What is kept
+// already is served at once; what is missing comes in the background.
+func (c *Certificates) Manage(ctx context.Context, names []string) error { panic("border") }
+
+// Obtain gets what is missing among the names, or all of them where again is
+// true, and waits for it. Its error is for people.
+func (c *Certificates) Obtain(ctx context.Context, again bool, names ...string) error {
+	panic("border")
+}
+
+// Names are those that are managed, and the host's.
+func (c *Certificates) Names() []string { return []string{c.o.Hostname} }
+
+// Leaf is the certificate that a client gets who names name.
+func (c *Certificates) Leaf(name string) *x509.Certificate { return c.host.Leaf() }
+
+// TLSA gives the data of TLSA 3 1 1 records for a name (RFC 6698; hex of the
+// SHA-256 of the public key): of the key in use, then of the next one. Own
+// files have no next.
+func (c *Certificates) TLSA(name string) ([]string, error) { panic("border") }
+
+// AccountURI is the account at the CA, for CAA records (RFC 8657); "" before
+// the first certificate.
+func (c *Certificates) AccountURI() string { return "" }
+
+// Roll makes the next key of a name the one in use, with a new certificate, and
+// makes a new next one. It is held back (*HeldBackError) while the TLSA record
+// of the next key is not live for its TTL, where TLSA records are published.
+func (c *Certificates) Roll(ctx context.Context, name string) error { panic("border") }

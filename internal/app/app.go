@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,12 +50,21 @@ type Options struct {
 type App struct {
 	*Stores
 	o      Options
+	cert   *acme.Certificates
 	out    *outbound.Outbound
 	doors  []*listen.Server
 	socket *control.Server
 	failed context.CancelCauseFunc
 	broken context.Context // ends when nothing more can be promised
 	goes   sync.WaitGroup
+
+	Closed []ClosedDoor // after Listen
+}
+
+// ClosedDoor is a door of the web whose port could not be had.
+type ClosedDoor struct {
+	Name string
+	Err  error
 }
 
 // New opens the stores and makes the doors; nothing listens yet.
@@ -67,14 +77,14 @@ func New(ctx context.Context, o Options) (*App, error) {
 	}
 	a := &App{o: o}
 	a.broken, a.failed = context.WithCancelCause(context.WithoutCancel(ctx))
-	cert, err := certificate(o.Config)
-	if err != nil {
-		return nil, err
-	}
+	var err error
 	if a.Stores, err = OpenStores(ctx, o.Config, o.Log, func(err error) { a.failed(err) }); err != nil {
 		return nil, err
 	}
-	if err := a.compose(cert); err != nil {
+	if a.cert, err = acme.Open(a.certificates()); err != nil {
+		return nil, errors.Join(err, a.Close(ctx))
+	}
+	if err := a.compose(); err != nil {
 		return nil, errors.Join(err, a.Close(ctx))
 	}
 	return a, nil
@@ -90,23 +100,35 @@ func (*HostnameError) Hint() string {
 	return `put hostname = "mail.example.org" (your name) into mailstead.toml`
 }
 
-func certificate(c config.Config) (*acme.Source, error) {
-	if c.TLSCert != "" {
-		return acme.Files(c.TLSCert, c.TLSKey)
+// certificates says where they are kept and by whose help they come.
+func (a *App) certificates() acme.Options {
+	cfg := a.Config
+	return acme.Options{
+		Dir: filepath.Join(cfg.Data, "acme"), Hostname: cfg.Hostname, CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey, Log: a.Log,
 	}
-	return acme.SelfSigned(filepath.Join(c.Data, "acme"), c.Hostname)
 }
 
-// Listen binds every address, so that a taken port is told before anything runs.
+// Listen binds every address, so that a taken port is told before anything
+// runs. Mail does not wait for the web: where a port of that is taken, often by
+// another web server, the door stays closed.
 func (a *App) Listen() error {
-	for i, d := range a.doors {
-		if err := d.Listen(); err != nil {
-			for _, bound := range a.doors[:i] {
+	var open []*listen.Server
+	for _, d := range a.doors {
+		err := d.Listen()
+		switch {
+		case err == nil:
+			open = append(open, d)
+		case slices.Contains(optional, d.Name):
+			a.Log.Warn("door stays closed", "door", d.Name, "err", err)
+			a.Closed = append(a.Closed, ClosedDoor{d.Name, err})
+		default:
+			for _, bound := range open {
 				bound.Shutdown(a.broken)
 			}
 			return fmt.Errorf("open the door %s: %w", d.Name, err)
 		}
 	}
+	a.doors = open
 	return a.socket.Listen()
 }
 
@@ -180,6 +202,9 @@ func (a *App) Close(ctx context.Context) error {
 	var err error
 	if a.out != nil {
 		err = a.out.Close()
+	}
+	if a.cert != nil {
+		a.cert.Close()
 	}
 	a.failed(nil)
 	return errors.Join(err, a.Stores.Close(ctx))

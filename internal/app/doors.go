@@ -3,10 +3,10 @@ package app
 import (
 	"context"
 	"crypto/tls"
+	"net/http"
 	"net/netip"
 	"time"
 
-	"mailstead/acme"
 	"mailstead/dns"
 	"mailstead/imap"
 	"mailstead/internal/control"
@@ -22,8 +22,8 @@ import (
 )
 
 // compose makes the doors over the stores.
-func (a *App) compose(cert *acme.Source) error {
-	cfg, log := a.Config, a.Log
+func (a *App) compose() error {
+	cfg, log, cert := a.Config, a.Log, a.cert
 	resolver, err := dns.New(cfg.DNS.Resolver)
 	if err != nil {
 		return err
@@ -70,6 +70,15 @@ func (a *App) compose(cert *acme.Source) error {
 		a.doors = append(a.doors, &listen.Server{
 			Name: d.name, Addrs: d.addrs, TLS: d.tls, Handler: d.handler, Busy: d.busy, Log: log,
 		})
+	}
+	for _, d := range []*listen.Server{
+		a.webDoor("http", cfg.Listen.HTTP, nil, http.HandlerFunc(toHTTPS)),
+		a.webDoor("https", cfg.Listen.HTTPS, cert.WebConfig(), http.NotFoundHandler()),
+		a.webDoor("metrics", cfg.Listen.Metrics, nil, nil),
+	} {
+		if d != nil {
+			a.doors = append(a.doors, d)
+		}
 	}
 	ops := a.Ops(a.o.Version)
 	ops.Started = time.Now()

@@ -43,6 +43,7 @@ type demoReady struct {
 	IMAP        string        `json:"imap"`
 	IMAPS       string        `json:"imaps"`
 	HTTP        string        `json:"http"`
+	HTTPS       string        `json:"https"`
 	Data        string        `json:"data"`
 	Accounts    []demo.Person `json:"accounts"`
 }
@@ -128,7 +129,7 @@ func (o demoOutput) ready(d *demo.Demo) error {
 	addr := func(door string) string { return d.App.Addr(door).String() }
 	r := demoReady{
 		Ready: true, SMTP: addr("smtp"), Submission: addr("submission"), Submissions: addr("submissions"),
-		IMAP: addr("imap"), IMAPS: addr("imaps"), Data: d.App.Config.Data, Accounts: d.People,
+		IMAP: addr("imap"), IMAPS: addr("imaps"), HTTP: addr("http"), HTTPS: addr("https"), Data: d.App.Config.Data, Accounts: d.People,
 	}
 	if o.flags.JSON {
 		return o.line(r)

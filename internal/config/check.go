@@ -85,6 +85,9 @@ var hints = map[string]string{
 	"listen.submissions": listenHint,
 	"listen.imap":        listenHint,
 	"listen.imaps":       listenHint,
+	"listen.http":        listenHint,
+	"listen.https":       listenHint,
+	"listen.metrics":     listenHint,
 }
 
 const listenHint = `write addresses such as ":25" or "192.0.2.1:25"; an empty list switches the door off`
@@ -139,6 +142,7 @@ func (l *Listen) check() (key string, err error) {
 	}{
 		{"listen.smtp", l.SMTP}, {"listen.submission", l.Submission}, {"listen.submissions", l.Submissions},
 		{"listen.imap", l.IMAP}, {"listen.imaps", l.IMAPS},
+		{"listen.http", l.HTTP}, {"listen.https", l.HTTPS}, {"listen.metrics", l.Metrics},
 	} {
 		for _, a := range door.addrs {
 			if err := validListen(a); err != nil {

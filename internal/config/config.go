@@ -1,4 +1,4 @@
-// Package config reads mailstead.toml: a dozen keys, each with a default. It is
+// Package config reads mailstead.toml: a few keys, each with a default. It is
 // not where people change things: domains, accounts and settings live in the
 // database and are changed by commands and pages while the server runs. What
 // stands here is what must be known before the database can be opened.
@@ -43,6 +43,9 @@ type Listen struct {
 	Submissions []string `toml:"submissions"`
 	IMAP        []string `toml:"imap"`
 	IMAPS       []string `toml:"imaps"`
+	HTTP        []string `toml:"http"`
+	HTTPS       []string `toml:"https"`
+	Metrics     []string `toml:"metrics"`
 }
 
 // DNS says whom to ask.
@@ -66,6 +69,9 @@ func Default() Config {
 			Submissions: []string{":465"},
 			IMAP:        []string{":143"},
 			IMAPS:       []string{":993"},
+			HTTP:        []string{":80"},
+			HTTPS:       []string{":443"},
+			Metrics:     []string{"127.0.0.1:9725"},
 		},
 		Log: Log{Level: "info"},
 	}

@@ -17,6 +17,9 @@ var known = []struct{ key, about string }{
 	{"listen.submissions", ""},
 	{"listen.imap", "Where mail programs read: with STARTTLS, and with TLS from the first byte."},
 	{"listen.imaps", ""},
+	{"listen.http", "Web: the proof that certificates need, and the way to https. Pages, mail\npolicy and the settings of mail programs stand behind https. Where one of\nthese ports is taken, mail goes on without it."},
+	{"listen.https", ""},
+	{"listen.metrics", "Figures for Prometheus, and whether the server is well; for this machine alone."},
 	{"dns.resolver", "The DNS resolver to ask; empty means the system's."},
 	{"log.level", "How much is logged: debug, info, warn or error."},
 }
@@ -70,6 +73,9 @@ func (c Config) values() map[string]string {
 		"listen.submissions": list(c.Listen.Submissions),
 		"listen.imap":        list(c.Listen.IMAP),
 		"listen.imaps":       list(c.Listen.IMAPS),
+		"listen.http":        list(c.Listen.HTTP),
+		"listen.https":       list(c.Listen.HTTPS),
+		"listen.metrics":     list(c.Listen.Metrics),
 		"dns.resolver":       text(c.DNS.Resolver),
 		"log.level":          text(c.Log.Level),
 	}

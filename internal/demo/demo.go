@@ -145,7 +145,10 @@ func (d *Demo) configure(o Options) (config.Config, error) {
 	cfg := config.Default()
 	cfg.Hostname, cfg.Data = host, o.Data
 	cfg.DNS.Resolver = d.world.Resolver()
-	for i, door := range []*[]string{&cfg.Listen.SMTP, &cfg.Listen.Submission, &cfg.Listen.Submissions, &cfg.Listen.IMAP, &cfg.Listen.IMAPS} {
+	for i, door := range []*[]string{
+		&cfg.Listen.SMTP, &cfg.Listen.Submission, &cfg.Listen.Submissions, &cfg.Listen.IMAP, &cfg.Listen.IMAPS,
+		&cfg.Listen.HTTP, &cfg.Listen.HTTPS, &cfg.Listen.Metrics,
+	} {
 		port := 0
 		if o.BasePort != 0 {
 			port = o.BasePort + i

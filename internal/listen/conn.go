@@ -172,6 +172,17 @@ func (c *Conn) Shutdown() {
 	}
 }
 
+// Deadlines gives the connection without the rolling ones, for a server that
+// sets its own, as net/http does. Its RemoteAddr is the client's.
+func (c *Conn) Deadlines() net.Conn { return ownDeadlines{c.Conn, c.RemoteAddr()} }
+
+type ownDeadlines struct {
+	net.Conn
+	remote net.Addr
+}
+
+func (o ownDeadlines) RemoteAddr() net.Addr { return o.remote }
+
 // Close closes the outermost layer. Under TLS the peer gets a close_notify, for
 // which it is not waited long.
 func (c *Conn) Close() error { return c.Conn.Close() }

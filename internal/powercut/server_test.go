@@ -127,6 +127,9 @@ submission = []
 submissions = [%q]
 imap = []
 imaps = [%q]
+http = []
+https = []
+metrics = []
 [dns]
 resolver = %q
 `, domain, data, s.smtp, s.submissions, s.imaps, ports[4]) // nobody answers: mail for elsewhere stays in the queue
