@@ -114,7 +114,7 @@ func (m manyItems) in() (control.OneItem, error) {
 	if m.Number == "all" {
 		return control.OneItem{All: true}, nil
 	}
-	return oneItem{m.Number}.in()
+	return oneItem(m).in()
 }
 
 type queueShow struct{ oneItem }
