@@ -255,7 +255,9 @@ func (s *Store) writeFile(j job) error {
 func (s *Store) commitFiled(ctx context.Context, jobs []job) error {
 	done := make([]bool, len(jobs))
 	mark := min(s.known(), jobs[0].id-1)
-	err := s.db.Update(ctx, func(tx *sqlite.Tx) error {
+	// Not to be given up: who does not know whether it was committed would
+	// make or remove files that have become the authority.
+	err := s.db.Update(context.WithoutCancel(ctx), func(tx *sqlite.Tx) error {
 		for i, j := range jobs {
 			r, err := tx.Exec("UPDATE body SET state = 2 WHERE id = ? AND state = 1 AND gone IS NULL AND owner = ?", int64(j.id), j.owner)
 			if err != nil {
@@ -350,7 +352,7 @@ func (s *Store) linkFurther(ctx context.Context) error {
 // commitLink records a name; the first owner may have left meanwhile.
 func (s *Store) commitLink(ctx context.Context, id ID, owner int64) error {
 	stale := false
-	err := s.db.Update(ctx, func(tx *sqlite.Tx) error {
+	err := s.db.Update(context.WithoutCancel(ctx), func(tx *sqlite.Tx) error {
 		var refs, firstRefs int64
 		err := tx.QueryRow("UPDATE body_owner SET linked = 1 WHERE body = ? AND owner = ? RETURNING refs", int64(id), owner).Scan(&refs)
 		if stale = errors.Is(err, sqlite.ErrNoRows); stale {

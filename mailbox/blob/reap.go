@@ -105,7 +105,7 @@ func (s *Store) unlink(all []entry) error {
 }
 
 func (s *Store) forget(ctx context.Context, bodies, names []entry) error {
-	err := s.db.Update(ctx, func(tx *sqlite.Tx) error {
+	err := s.db.Update(context.WithoutCancel(ctx), func(tx *sqlite.Tx) error {
 		for _, e := range bodies {
 			if _, err := tx.Exec("DELETE FROM inline_body WHERE id = ?", int64(e.id)); err != nil {
 				return err

@@ -70,6 +70,11 @@ func (s *Store) unrefFurther(tx *sqlite.Tx, id ID, owner int64) error {
 	if _, err := tx.Exec("DELETE FROM body_owner WHERE body = ?1 AND owner = ?2", int64(id), owner); err != nil {
 		return err
 	}
+	if !linked { // the name may be there already: Settle gave it before the filer has noted it
+		if err := tx.QueryRow("SELECT state = 2 FROM body WHERE id = ?", int64(id)).Scan(&linked); err != nil {
+			return err
+		}
+	}
 	if linked {
 		if err := unlinkLater(tx, id, owner); err != nil {
 			return err
