@@ -13,9 +13,8 @@ import (
 	"testing"
 )
 
-// unpack puts the shared corpora and suites into a folder as they are, mbox's
-// "From " lines at the head of single messages taken off, and gives the hash of
-// the CRLF form of each file.
+// unpack puts the shared corpora and suites into a folder as they are, and gives
+// the hash of the CRLF form of each file without mbox's "From " line at its head.
 func unpack(t *testing.T, dir string) map[[32]byte]int {
 	shared := os.Getenv("MAILSTEAD_SHARED")
 	if shared == "" {
@@ -23,6 +22,7 @@ func unpack(t *testing.T, dir string) map[[32]byte]int {
 	}
 	want := map[[32]byte]int{}
 	put := func(name string, b []byte) {
+		whole := b
 		if bytes.HasPrefix(b, []byte("From ")) {
 			b = b[bytes.IndexByte(b, '\n')+1:]
 		}
@@ -34,7 +34,7 @@ func unpack(t *testing.T, dir string) map[[32]byte]int {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, b, 0o600); err != nil {
+		if err := os.WriteFile(path, whole, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		lf := bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))

@@ -226,6 +226,9 @@ func TestFolders(t *testing.T) {
 			[]string{"Old/home []" + want, "Old/home/Sent S[]" + want}},
 		{"message files", "", map[string]string{"a.eml": msg, "b": "Subject: y\n\n", "deep/c.eml": msg, ".hidden": "x"},
 			[]string{"INBOX []" + want, `INBOX [] 1000000000 "Subject: y\r\n\r\n"`, "deep []" + want}},
+		{"message files with mbox lines", "", map[string]string{"inmail.1": "From a Sun Sep  9 01:46:40 2001\n" + msg + ">From x\n\n",
+			"2001": "From a Sun Sep  9 01:46:40 2001\n" + msg + "\nFrom a Sun Sep  9 01:46:40 2001\n" + msg},
+			[]string{`INBOX [] 1000000000 "Subject: x\r\n\r\nbody\rlone\r\n>From x\r\n\r\n"`, "2001 []" + want, "2001 []" + want}},
 		{"mbox files", "", map[string]string{"inbox": "From a Sun Sep  9 01:46:40 2001\n" + msg, "Work.sbd/Old.mbox": "From a Sun Sep  9 01:46:40 2001\n" + msg, "Work.msf": "x"},
 			[]string{"INBOX []" + want, "Work/Old []" + want}},
 	} {

@@ -24,7 +24,9 @@ import (
 //	                            ".Sent.2026" (Maildir++) or Sent/2026
 //	another folder              its folders and mbox files are mailboxes of their
 //	                            names, its single messages go to the mailbox itself
-//	a file with "From " first   mbox
+//	a file with "From " first   mbox; but one message under a name that counts
+//	                            ("17", "inmail.17", "17.eml") is a single message
+//	                            that still has the line by which it came
 //	a file with a field first   a single message
 //
 // The outermost one goes to Mailbox, and so what lies inside INBOX's folder is
@@ -189,7 +191,7 @@ func (w *walk) folder(path, box string, depth int) error {
 			target = w.child(box, strings.TrimSuffix(strings.TrimSuffix(decodeName(name), ".sbd"), ".mbox"))
 		case ignoredFile(name):
 			continue
-		case name != "mbox" && isMbox(inner):
+		case name != "mbox" && isMbox(inner, info.Size()):
 			target = w.child(box, withoutExtension(decodeName(name)))
 		}
 		if err := w.any(inner, target, depth+1); err != nil {
@@ -216,16 +218,35 @@ func withoutExtension(name string) string {
 	return name
 }
 
-// isMbox looks at the first bytes.
-func isMbox(path string) bool {
+// isMbox looks at the first bytes, and further where the name is that of a
+// single message.
+func isMbox(path string, size int64) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
 	}
 	defer f.Close()
+	return beginsMbox(f, filepath.Base(path), size)
+}
+
+func beginsMbox(f *os.File, name string, size int64) bool {
 	var b [5]byte
-	_, err = io.ReadFull(f, b[:])
-	return err == nil && string(b[:]) == "From "
+	if n, err := f.ReadAt(b[:], 0); n < len(b) || err != nil && err != io.EOF || string(b[:]) != "From " {
+		return false
+	}
+	if !counts(name) {
+		return true
+	}
+	m := mboxFile{r: f, size: size}
+	_, err := m.next()
+	return err == nil && m.at < size
+}
+
+// counts tells names that programs give to single messages.
+func counts(name string) bool {
+	name = strings.TrimSuffix(strings.ToLower(name), ".eml")
+	first, last := name[:min(1, len(name))], name[max(len(name)-1, 0):]
+	return strings.ContainsAny(first+last, "0123456789")
 }
 
 // file imports an mbox or a single message.
@@ -244,13 +265,23 @@ func (w *walk) file(path, box string, info fs.FileInfo) error {
 	switch {
 	case n == 0:
 		return nil
-	case bytes.HasPrefix(head, []byte("From ")):
+	case beginsMbox(f, filepath.Base(path), info.Size()):
 		return w.bad(path, w.mbox(f, path, box, info.Size()))
-	case !looksLikeMessage(head):
+	}
+	start, received := int64(0), time.Time{}
+	if bytes.HasPrefix(head, []byte("From ")) {
+		line, rest, _ := bytes.Cut(head, []byte{'\n'})
+		received, _ = fromDate(line)
+		start, head = int64(len(line)+1), rest
+	}
+	if !looksLikeMessage(head) {
 		return w.bad(path, errors.New("neither mbox nor message"))
 	}
-	it := &Item{Mailbox: box, Origin: path, Content: message.AddCR(io.NewSectionReader(f, 0, info.Size()))}
-	it.Received = arrival(io.NewSectionReader(f, 0, info.Size()), info.ModTime())
+	it := &Item{Mailbox: box, Origin: path, Received: received,
+		Content: message.AddCR(io.NewSectionReader(f, start, info.Size()-start))}
+	if received.IsZero() {
+		it.Received = arrival(io.NewSectionReader(f, start, info.Size()-start), info.ModTime())
+	}
 	err = w.give(it)
 	w.done += info.Size()
 	return w.bad(path, err)
