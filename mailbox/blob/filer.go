@@ -146,6 +146,7 @@ func (s *Store) fileBatch(ctx context.Context, ids []ID) error {
 // jobs reads the rows of those ids that are still inline and held.
 func (s *Store) jobs(ctx context.Context, ids []ID) ([]job, error) {
 	slices.Sort(ids)
+	ids = slices.Compact(ids) // a second job of a body would take the first one's file away
 	var jobs []job
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
 		jobs = jobs[:0]
