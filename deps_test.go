@@ -34,6 +34,7 @@ var beside = map[string][]string{
 	".":             {"internal/cli"},
 	"internal/demo": {"internal/app"},
 	"admin":         {"admin/*"},
+	"dns/publish":   {"dns/zone"},
 	"admin/*":       {"internal/control"},
 }
 
@@ -56,7 +57,7 @@ var neverSpares = []string{"smtp/inbound", "smtp/submission", "smtp/outbound", "
 var only = map[string][]string{
 	"modernc.org/sqlite":          {"internal/sqlite"},
 	"github.com/caddyserver":      {"acme"},
-	"github.com/miekg/dns":        {"dns", "dns/check", "internal/world"},
+	"github.com/miekg/dns":        {"dns", "dns/check", "dns/publish", "internal/world"},
 	"github.com/alecthomas/kong":  {"internal/cli"},
 	"github.com/BurntSushi/toml":  {"internal/config"},
 	"golang.org/x/crypto/argon2":  {"account"},

@@ -21,6 +21,21 @@ func SPF(s Settings) string {
 	return mergeSPF(ours, s.ExistingSPF, "~all")
 }
 
+// MergeSPF is what stands in the zone when a wanted record meets one that is
+// there already. Merging twice changes nothing.
+func MergeSPF(wanted, existing string) string {
+	var ours []string
+	fallback := "~all"
+	for _, t := range Terms(wanted) {
+		if strings.TrimLeft(strings.ToLower(t), "+-~?") == "all" {
+			fallback = t
+			continue
+		}
+		ours = append(ours, t)
+	}
+	return mergeSPF(ours, []string{existing}, fallback)
+}
+
 // mergeSPF puts our mechanisms first, where nothing that fails stands before
 // them, then those of the existing records in their order, each once, then what
 // ends the record: one "all", or a redirect, which takes effect only without one
