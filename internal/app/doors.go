@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"time"
 
-	"mailstead/dns"
 	"mailstead/imap"
 	"mailstead/internal/control"
 	"mailstead/internal/listen"
@@ -24,16 +23,12 @@ import (
 // compose makes the doors over the stores.
 func (a *App) compose() error {
 	cfg, log, cert := a.Config, a.Log, a.cert
-	resolver, err := dns.New(cfg.DNS.Resolver)
-	if err != nil {
-		return err
-	}
 	events := maillog.Sinks{maillog.Log{Logger: log}, a.Trace}
 	agent := local.New(local.Options{
 		DB: a.DB, Accounts: a.Accounts, Mailboxes: a.Mail, Queue: a.Queue, Events: events, Hostname: cfg.Hostname, Log: log,
 	})
 	a.out = &outbound.Outbound{
-		Hostname: cfg.Hostname, Resolver: resolver, Dial: a.o.Dial, Port: a.o.Port, Roots: a.o.Roots, Own: a.own(),
+		Hostname: cfg.Hostname, Resolver: a.Resolver, Dial: a.o.Dial, Port: a.o.Port, Roots: a.o.Roots, Own: a.own(),
 	}
 	a.route = a.routes(local.Queued{Agent: agent}, a.out)
 

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"mailstead/account"
+	"mailstead/dns"
+	"mailstead/dns/wanted"
 	"mailstead/internal/config"
 	"mailstead/internal/control"
 	"mailstead/internal/maillog"
@@ -33,6 +35,8 @@ type Stores struct {
 	Mail     *mailbox.Store
 	Trace    *trace.Store
 	Queue    *queue.Queue // delivers only in a server
+	Resolver *dns.Client
+	Wanted   *wanted.Source // on what our domains' records depend
 
 	route func(message.Domain) queue.Deliverer
 	close []func(context.Context) error // in reverse order of opening
@@ -47,6 +51,9 @@ func migrations() []fs.FS {
 // lock until Close. fatal is called once when nothing more can be promised.
 func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal func(error)) (s *Stores, err error) {
 	s = &Stores{Config: cfg, Log: log}
+	if s.Resolver, err = dns.New(cfg.DNS.Resolver); err != nil {
+		return s, err
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close(context.WithoutCancel(ctx)))
@@ -73,6 +80,7 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 		return s, fmt.Errorf("open the accounts: %w", err)
 	}
 	s.onClose(s.Accounts.Close)
+	s.Wanted = &wanted.Source{Accounts: s.Accounts, Config: cfg, Resolver: s.Resolver}
 	if s.Blobs, err = blob.New(ctx, s.DB, filepath.Join(cfg.Data, "messages"), blob.Options{Log: log, Fatal: fatal}); err != nil {
 		return s, fmt.Errorf("open the messages: %w", err)
 	}
@@ -100,7 +108,7 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 // for the socket of a server.
 func (s *Stores) Ops(version string) *control.Ops {
 	return &control.Ops{
-		DB: s.DB, Accounts: s.Accounts, Mail: s.Mail, Blobs: s.Blobs, Queue: s.Queue, Trace: s.Trace,
+		DB: s.DB, Accounts: s.Accounts, Mail: s.Mail, Blobs: s.Blobs, Queue: s.Queue, Trace: s.Trace, Wanted: s.Wanted,
 		Data: s.Config.Data, Version: version,
 	}
 }

@@ -38,6 +38,7 @@ type root struct {
 	Serve   serveCommand   `cmd:"" help:"Run the server."`
 	Account accountCommand `cmd:"" help:"People: add, list, show, change, delete; their app passwords and addresses."`
 	Domain  domainCommand  `cmd:"" help:"Domains that mail is received for."`
+	DNS     dnsCommand     `cmd:"" name:"dns" help:"The records of the domains in the DNS."`
 	Alias   aliasCommand   `cmd:"" help:"Addresses that lead to several people."`
 	Queue   queueCommand   `cmd:"" help:"Mail on its way out."`
 	Import  importCommand  `cmd:"" help:"Bring mail from mbox, Maildir or message files."`

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"mailstead/account"
+	"mailstead/dns/wanted"
 	"mailstead/internal/sqlite"
 	"mailstead/internal/trace"
 	"mailstead/mailbox"
@@ -42,6 +43,7 @@ type Ops struct {
 	Blobs    *blob.Store
 	Queue    *queue.Queue
 	Trace    *trace.Store
+	Wanted   *wanted.Source // on what our domains' records depend
 
 	Data    string    // the data directory
 	Version string    // of this program

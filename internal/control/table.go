@@ -33,6 +33,9 @@ func operations() []operation {
 		op("domain.set", (*Ops).domainSet),
 		op("domain.remove", (*Ops).domainRemove),
 
+		op("dns.show", (*Ops).dnsShow),
+		op("dns.policy", (*Ops).dnsPolicy),
+
 		op("alias.list", (*Ops).aliasList),
 		op("alias.add", (*Ops).aliasAdd),
 		op("alias.remove", (*Ops).aliasRemove),

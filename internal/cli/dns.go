@@ -1,0 +1,155 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+
+	"mailstead/dns/zone"
+	"mailstead/internal/control"
+	"mailstead/message"
+)
+
+type dnsCommand struct {
+	Show   dnsShow   `cmd:"" help:"The records that a domain needs, to publish or to copy."`
+	Policy dnsPolicy `cmd:"" help:"Change what the records say: DMARC, MTA-STS, who gets reports."`
+}
+
+// domainOrAll is the domain that a command is about, or all of ours.
+type domainOrAll struct {
+	Domain string `arg:"" optional:"" help:"Such as example.org; without it all domains."`
+}
+
+type dnsShow struct {
+	domainOrAll
+	Format  string `enum:"table,zone,form" default:"table" help:"table; zone: part of a zone file (BIND, knot, NSD); form: lines to copy into the web form of a provider."`
+	Offline bool   `help:"Do not look for an SPF record that is there already."`
+}
+
+func (dnsShow) Help() string {
+	return `An SPF record that the domain has already is kept, with ours added to it.
+Records marked optional make mail safer or easier; it flows without them.
+
+Examples:
+  mailstead dns show example.org
+  mailstead dns show example.org --format form
+  mailstead dns show example.org --format zone >> example.org.zone`
+}
+
+func (c *dnsShow) Run(p *program) error {
+	all, err := call[[]control.DomainRecords](p, "dns.show", control.DNSQuery{Domain: c.Domain, Offline: c.Offline})
+	if err != nil {
+		return err
+	}
+	return p.show(all, func(w io.Writer) {
+		for i, d := range all {
+			if i > 0 {
+				fmt.Fprintln(w)
+			}
+			switch c.Format {
+			case "zone":
+				printZone(w, d)
+			case "form":
+				printForms(p, w, d)
+			default:
+				printRecords(p, w, d)
+			}
+		}
+	})
+}
+
+func printZone(w io.Writer, d control.DomainRecords) {
+	zone.WriteFile(w, message.Domain(d.Domain), d.Records)
+	for _, n := range d.Notes {
+		fmt.Fprintf(w, "; %s\n", clean(n))
+	}
+}
+
+// printRecords prints a table; long data goes to the end of the line.
+func printRecords(p *program, w io.Writer, d control.DomainRecords) {
+	fmt.Fprintf(w, "%s\n", p.paint(bold, "Records of "+clean(message.Domain(d.Domain).Unicode())))
+	printTable(p, w, d.Records)
+	if len(d.Outside) > 0 {
+		fmt.Fprintf(w, "\n%s\n", p.paint(bold, "Records of the mail host "+clean(d.Host)+", which is in another zone"))
+		printTable(p, w, d.Outside)
+	}
+	fmt.Fprintf(w, "\n%s\n", p.paint(bold, "DMARC, step by step"))
+	for _, s := range d.Plan {
+		fmt.Fprintf(w, "  from %s  p=%s: %s\n", s.From.Format(dateOnly), s.Policy, s.Why)
+	}
+	if d.Due != "" {
+		fmt.Fprintf(w, "  The time for p=%s has come: mailstead dns policy %s --dmarc %[1]s\n", d.Due, clean(d.Domain))
+	}
+	for _, n := range d.Notes {
+		fmt.Fprintf(w, "%s %s\n", p.paint(dim, "note:"), clean(n))
+	}
+}
+
+func printTable(p *program, w io.Writer, records []zone.Record) {
+	t := table{header: []string{"NAME", "TYPE", "TTL", "", "DATA"}}
+	for _, r := range records {
+		optional := ""
+		if r.Optional {
+			optional = "optional"
+		}
+		t.add(r.Name, r.Type, int(r.TTL.Seconds()), cell{optional, dim}, r.Data)
+	}
+	t.print(p, w)
+}
+
+// printForms prints each record as the fields of a form, the value alone on its
+// line so that it can be copied whole.
+func printForms(p *program, w io.Writer, d control.DomainRecords) {
+	for i, f := range d.Forms {
+		r := d.Records[i]
+		head := clean(r.Purpose)
+		if r.Optional {
+			head += " (optional)"
+		}
+		fmt.Fprintf(w, "%s\n", p.paint(dim, "# "+head))
+		fmt.Fprintf(w, "Name:     %s\nType:     %s\nTTL:      %d\n", clean(f.Name), f.Type, f.TTL)
+		if f.Priority != nil {
+			fmt.Fprintf(w, "Priority: %s\n", strconv.Itoa(*f.Priority))
+		}
+		fmt.Fprintf(w, "Value:    %s\n\n", clean(f.Value))
+	}
+	for _, n := range d.Notes {
+		fmt.Fprintf(w, "%s %s\n", p.paint(dim, "note:"), clean(n))
+	}
+}
+
+type dnsPolicy struct {
+	oneDomain
+	Dmarc   *string   `placeholder:"POLICY" help:"What others do with forged mail: none, quarantine, reject."`
+	MtaSts  *string   `placeholder:"MODE" help:"Whether others must use TLS to us: none, testing, enforce."`
+	Reports *string   `placeholder:"ADDRESS" help:"Who gets the reports; default for reports@ the domain."`
+	Include *[]string `placeholder:"DOMAIN" help:"Domains whose SPF is included, such as a smart host's; none for none."`
+}
+
+func (dnsPolicy) Help() string {
+	return `The records change in what dns show prints; publish them afterwards.
+
+Example:
+  mailstead dns policy example.org --dmarc quarantine --mta-sts enforce`
+}
+
+func (c *dnsPolicy) Run(p *program) error {
+	if c.Dmarc == nil && c.MtaSts == nil && c.Reports == nil && c.Include == nil {
+		return usageError{hinted{fmt.Errorf("nothing to change"), "`mailstead dns policy --help` shows what there is"}}
+	}
+	if c.Reports != nil && *c.Reports == "default" {
+		*c.Reports = ""
+	}
+	if c.Include != nil && len(*c.Include) == 1 && (*c.Include)[0] == "none" {
+		*c.Include = nil
+	}
+	d, err := call[control.DomainRecords](p, "dns.policy", control.DNSChoices{
+		Domain: c.Domain, DMARC: c.Dmarc, MTASTS: c.MtaSts, Reports: c.Reports, Include: c.Include,
+	})
+	if err != nil {
+		return err
+	}
+	return p.show(d, func(w io.Writer) {
+		fmt.Fprintf(w, "The records of %s are changed here; now publish them: mailstead dns show %[1]s\n", clean(c.Domain))
+	})
+}
