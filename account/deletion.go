@@ -90,7 +90,8 @@ func (s *Store) Delete(tx *sqlite.Tx, account int64) error {
 }
 
 // Undelete takes a deleted account back as it was. Errors: ErrUnknown (also
-// when it was removed meanwhile), ErrInvalid (it is not deleted).
+// when it was removed meanwhile), ErrInvalid (it is not deleted, or its grace is
+// over: its mail may be going already).
 func (s *Store) Undelete(tx *sqlite.Tx, account int64) error {
 	deleted, err := deletedAt(tx, account)
 	if err != nil {
@@ -98,6 +99,9 @@ func (s *Store) Undelete(tx *sqlite.Tx, account int64) error {
 	}
 	if !deleted.Valid {
 		return fmt.Errorf("%w: the account is not deleted", ErrInvalid)
+	}
+	if time.Since(time.Unix(deleted.Int64, 0)) >= Grace {
+		return fmt.Errorf("%w: the 30 days are over, its mail is being removed", ErrInvalid)
 	}
 	return s.update(tx, account, `UPDATE account SET deleted = NULL WHERE id = ?`, account)
 }

@@ -76,6 +76,7 @@ func TestDeletion(t *testing.T) {
 		return errors.Join(s.Delete(tx, bob.ID),
 			s.update(tx, bob.ID, `UPDATE account SET deleted = ? WHERE id = ?`, time.Now().Add(-Grace-time.Hour).Unix(), bob.ID))
 	})
+	s.refused(t, ErrInvalid, func(tx *sqlite.Tx) error { return s.Undelete(tx, bob.ID) })
 	due, err := s.Expired(ctx)
 	if err != nil || len(due) != 1 || due[0].ID != bob.ID {
 		t.Fatalf("expired: %v, %v", due, err)
