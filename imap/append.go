@@ -111,6 +111,9 @@ func (s *session) mayAppend(ctx context.Context, a *appending) (mailbox.Mailbox,
 	if err != nil {
 		return mailbox.Mailbox{}, tryCreate(err)
 	}
+	if err := s.srv.Mailboxes.Room(a.literal.Size); err != nil {
+		return mailbox.Mailbox{}, err
+	}
 	if a.literal.Size >= askQuota {
 		u, err := s.srv.Mailboxes.Usage(ctx, s.account.ID)
 		if err != nil {

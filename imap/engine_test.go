@@ -30,7 +30,7 @@ func TestConditions(t *testing.T) {
 		want string
 	}{
 		{mailbox.ErrNotExist, "NO [NONEXISTENT]"}, {tryCreate(fmt.Errorf("copy: %w", mailbox.ErrNotExist)), "NO [TRYCREATE]"},
-		{mailbox.ErrExists, "NO [ALREADYEXISTS]"}, {mailbox.ErrName, "NO [CANNOT]"}, {mailbox.ErrUse, "NO [USEATTR]"}, {mailbox.ErrTooMany, "NO [LIMIT]"},
+		{mailbox.ErrExists, "NO [ALREADYEXISTS]"}, {mailbox.ErrName, "NO [CANNOT]"}, {mailbox.ErrUse, "NO [USEATTR]"}, {mailbox.ErrTooMany, "NO [LIMIT]"}, {mailbox.ErrKeywords, "NO [LIMIT]"},
 		{mailbox.ErrHasChildren, "NO [HASCHILDREN]"}, {mailbox.ErrOverQuota, "NO [OVERQUOTA]"}, {mailbox.ErrExpunged, "NO [EXPUNGEISSUED]"},
 		{account.ErrBadCredentials, "NO [AUTHENTICATIONFAILED]"}, {account.ErrThrottled, "NO [LIMIT]"}, {account.ErrDisabled, "NO [CONTACTADMIN]"},
 		{errPrivacy, "NO [PRIVACYREQUIRED]"}, {errReadOnly, "NO [READ-ONLY]"}, {wire.ErrLiteralTooBig, "NO [TOOBIG]"},

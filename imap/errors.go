@@ -36,7 +36,6 @@ func bad(text string) error {
 const (
 	codeExpungeIssued imap.ResponseCode = "EXPUNGEISSUED" // RFC 5530
 	codeReadOnly      imap.ResponseCode = "READ-ONLY"     // RFC 9051, 7.1
-	codeNotSaved      imap.ResponseCode = "NOTSAVED"      // RFC 5182
 	codeUseAttr       imap.ResponseCode = "USEATTR"       // RFC 6154
 )
 

@@ -2,6 +2,7 @@ package imap
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -207,9 +208,22 @@ func TestManySessions(t *testing.T) {
 				f.give("FETCH 1:* (UID FLAGS)")
 				all = append(all, f)
 			}
+			idler := &follower{raw: p.raw(), name: "idler"}
+			idler.hear("SELECT", idler.ok("SELECT INBOX"), false)
+			idler.give("UID FETCH 1:* FLAGS")
+			io.WriteString(idler, "i IDLE\r\n")
+			for !strings.HasPrefix(idler.response(), "+") {
+			}
 			for range steps {
 				all[r.IntN(len(all))].command(r)
 			}
+			io.WriteString(idler, "DONE\r\n")
+			var heard []string
+			for line := idler.response(); !strings.HasPrefix(line, "i "); line = idler.response() {
+				heard = append(heard, line)
+			}
+			idler.hear("IDLE", heard, true)
+			all = append(all, idler)
 			fresh := &follower{raw: p.raw(), name: "fresh"}
 			fresh.hear("SELECT", fresh.ok("SELECT INBOX"), false)
 			fresh.give("UID FETCH 1:* FLAGS")

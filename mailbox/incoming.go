@@ -43,6 +43,10 @@ func (s *Store) Receive(ctx context.Context, r io.Reader) (*Incoming, error) {
 	return in, nil
 }
 
+// Room tells whether a message of that size may begin: sqlite.ErrFull while the
+// disk is nearly full.
+func (s *Store) Room(size int64) error { return s.blobs.Room(size) }
+
 // contents are the bytes of a body, kept or not.
 type contents interface {
 	io.ReaderAt

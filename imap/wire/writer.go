@@ -3,6 +3,7 @@ package wire
 import (
 	"io"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -93,7 +94,7 @@ func (w *Writer) Num(n uint64) {
 	w.buf = strconv.AppendUint(w.buf, n, 10)
 }
 
-// Quotable tells whether s can go as a quoted string: 7-bit text without CR,
+// quotable tells whether s can go as a quoted string: 7-bit text without CR,
 // LF and NUL (8-bit text where the client takes UTF-8).
 func (w *Writer) quotable(s string) bool {
 	if len(s) > 1024 {
@@ -132,7 +133,7 @@ func (w *Writer) String(s string) {
 
 // Astring writes s as an atom where it can be one, else as a string.
 func (w *Writer) Astring(s string) {
-	ok := s != "" && s != "NIL"
+	ok := s != "" && !strings.EqualFold(s, "NIL")
 	for i := 0; ok && i < len(s); i++ {
 		ok = class[s[i]]&atomChar != 0
 	}
