@@ -55,15 +55,16 @@ var neverSpares = []string{"smtp/inbound", "smtp/submission", "smtp/outbound", "
 
 // only lists who alone may import a package and what lies below it.
 var only = map[string][]string{
-	"modernc.org/sqlite":          {"internal/sqlite"},
-	"github.com/caddyserver":      {"acme"},
-	"github.com/miekg/dns":        {"dns", "dns/check", "dns/publish", "internal/world"},
-	"github.com/alecthomas/kong":  {"internal/cli"},
-	"github.com/BurntSushi/toml":  {"internal/config"},
-	"golang.org/x/crypto/argon2":  {"account"},
-	"github.com/emersion/go-imap": {"imap", "imap/wire", "internal/world", "internal/demo", "internal/cli"},
-	"github.com/emersion/go-smtp": {"smtp/outbound", "internal/world", "internal/demo"},
-	"net/http/pprof":              {"internal/metrics", "internal/app"},
+	"modernc.org/sqlite":             {"internal/sqlite"},
+	"github.com/caddyserver":         {"acme"},
+	"github.com/miekg/dns":           {"dns", "dns/check", "dns/publish", "internal/world"},
+	"github.com/alecthomas/kong":     {"internal/cli"},
+	"github.com/BurntSushi/toml":     {"internal/config"},
+	"golang.org/x/crypto/argon2":     {"account"},
+	"github.com/emersion/go-imap":    {"imap", "imap/wire", "internal/world", "internal/demo", "internal/cli"},
+	"github.com/emersion/go-msgauth": {"policy/dkim"},
+	"github.com/emersion/go-smtp":    {"smtp/outbound", "internal/world", "internal/demo"},
+	"net/http/pprof":                 {"internal/metrics", "internal/app"},
 }
 
 // rootShows is all that stands at the top: the trade, and little beside it.

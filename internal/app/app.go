@@ -169,6 +169,11 @@ func (a *App) Run(ctx context.Context) error {
 			}
 		})
 	}
+	a.goes.Go(func() {
+		if err := a.Accounts.MakeDKIMKeys(ctx); err != nil && ctx.Err() == nil {
+			a.Log.Error("domains without DKIM keys", "err", err)
+		}
+	})
 	a.runJobs(ctx, a.jobs())
 	a.Log.Info("ready", "hostname", a.o.Config.Hostname, "version", a.o.Version)
 

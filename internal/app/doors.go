@@ -40,7 +40,7 @@ func (a *App) compose() error {
 	})
 	msa := submission.New(submission.Options{
 		Hostname: cfg.Hostname, TLS: cert.Config(), Accounts: a.Accounts, Mailboxes: a.Mail, Agent: agent,
-		Space: space, Events: events, Log: log, MaxSize: size,
+		Space: space, Events: events, Log: log, MaxSize: size, Sign: a.Signer().Sign,
 	})
 	reader := &imap.Server{
 		Mailboxes: a.Mail, Accounts: a.Accounts, TLS: cert.Config(), Version: a.o.Version,

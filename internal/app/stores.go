@@ -21,6 +21,7 @@ import (
 	"mailstead/mailbox/blob"
 	"mailstead/mailbox/importer"
 	"mailstead/message"
+	"mailstead/policy/dkim"
 	"mailstead/smtp/queue"
 )
 
@@ -97,7 +98,7 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 		}
 	}
 	s.Queue = queue.New(queue.Options{
-		DB: s.DB, Blobs: s.Blobs, Hostname: cfg.Hostname, Log: log,
+		DB: s.DB, Blobs: s.Blobs, Hostname: cfg.Hostname, Log: log, Sign: s.Signer().Sign,
 		Events: maillog.Sinks{maillog.Log{Logger: log}, s.Trace},
 		Route:  func(d message.Domain) queue.Deliverer { return s.route(d) },
 	})
@@ -111,6 +112,20 @@ func (s *Stores) Ops(version string) *control.Ops {
 		DB: s.DB, Accounts: s.Accounts, Mail: s.Mail, Blobs: s.Blobs, Queue: s.Queue, Trace: s.Trace, Wanted: s.Wanted,
 		Data: s.Config.Data, Version: version,
 	}
+}
+
+// Signer signs what leaves with the keys of its author's domain.
+func (s *Stores) Signer() *dkim.Signer {
+	return &dkim.Signer{Keys: func(ctx context.Context, d message.Domain) ([]dkim.Key, error) {
+		list, err := s.Accounts.DKIMKeys(ctx, d)
+		var keys []dkim.Key
+		for _, k := range list {
+			if k.Retired.IsZero() {
+				keys = append(keys, dkim.Key{Selector: k.Selector, Private: k.Private})
+			}
+		}
+		return keys, err
+	}}
 }
 
 func (s *Stores) onClose(fn func(context.Context) error) { s.close = append(s.close, fn) }

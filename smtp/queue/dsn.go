@@ -26,6 +26,8 @@ type report struct {
 	draft *blob.Draft
 	utf8  bool
 	about string // MID of the original
+
+	signatures []byte
 }
 
 // report writes the DSN that an outcome causes. It never answers the null
@@ -75,8 +77,16 @@ func (q *Queue) report(ctx context.Context, it Item, o *outcome) (*report, error
 	if err != nil {
 		return nil, fmt.Errorf("write a report to %s: %w", d.To, err)
 	}
-	mid := "dsn-" + strings.ToLower(rand.Text()[:16])
-	return &report{to: d.To, mid: mid, draft: draft, utf8: d.UTF8, about: it.Message.MID}, nil
+	r := &report{
+		to: d.To, mid: "dsn-" + strings.ToLower(rand.Text()[:16]), draft: draft, utf8: d.UTF8, about: it.Message.MID,
+	}
+	if q.o.Sign != nil {
+		// Better a DSN without a signature than none.
+		if r.signatures, err = q.o.Sign(ctx, d.From.Domain, draft, draft.Size()); err != nil {
+			q.o.Log.Warn("a DSN is not signed", "qid", it.QID, "err", err)
+		}
+	}
+	return r, nil
 }
 
 // tells applies RFC 3461, 4.1: without NOTIFY failures and delays are told.
@@ -157,7 +167,7 @@ func (r *report) add(tx *sqlite.Tx, q *Queue) (ev maillog.Event, err error) {
 			Recipients: []message.Recipient{{Address: r.to, Notify: message.NotifyNever}},
 			SMTPUTF8:   r.utf8, EightBit: true,
 		},
-		Body: body, Size: r.draft.Size(), Created: now,
+		Body: body, Size: int64(len(r.signatures)) + r.draft.Size(), Created: now, Prefix: r.signatures,
 	})
 	if err != nil {
 		return ev, err

@@ -30,6 +30,7 @@ import (
 	"context"
 	"embed"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"sync"
@@ -60,9 +61,11 @@ type Options struct {
 	Blobs *blob.Store
 	// Route chooses who delivers to a domain: smtp/local or smtp/outbound.
 	Route    func(message.Domain) Deliverer
-	Hostname string       // in DSNs: Reporting-MTA and the author's domain
-	Events   maillog.Sink // after the commits; may be nil
-	Log      *slog.Logger // may be nil
+	Hostname string // in DSNs: Reporting-MTA and the author's domain
+	// Sign gives the DKIM-Signature fields for our DSNs; nil signs nothing.
+	Sign   func(ctx context.Context, author message.Domain, r io.ReaderAt, size int64) ([]byte, error)
+	Events maillog.Sink // after the commits; may be nil
+	Log    *slog.Logger // may be nil
 
 	Schedule       Schedule      // zero: DefaultSchedule
 	Concurrency    int           // attempts at once; 0 means 32

@@ -1,6 +1,9 @@
 package queue
 
 import (
+	"context"
+	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -71,4 +74,28 @@ func TestFailingReportEndsThere(t *testing.T) {
 			t.Error(got, b.left())
 		}
 	})
+}
+
+// TestReportsAreSigned by the keys of the host's domain; without a signature
+// they leave all the same.
+func TestReportsAreSigned(t *testing.T) {
+	for _, want := range []string{"DKIM-Signature: of us\r\n", ""} {
+		var author message.Domain
+		o := Options{Sign: func(_ context.Context, d message.Domain, r io.ReaderAt, size int64) ([]byte, error) {
+			author = d
+			if want == "" {
+				return nil, errors.New("no keys today")
+			}
+			return []byte(want), nil
+		}}
+		bubble(t, o, func(t *testing.T, b *bench) {
+			b.f.say("bob", message.Failed, "5.1.1", "550 no")
+			b.add(nil, "bob@b.test")
+			synctest.Wait()
+			b.f.taken()
+			if last := b.f.texts[len(b.f.texts)-1]; !strings.HasPrefix(last, want+"From: ") || author != message.Domain(b.q.o.Hostname) {
+				t.Errorf("author %s:\n%s", author, last)
+			}
+		})
+	}
 }

@@ -29,17 +29,19 @@
 // client: where somebody was when he wrote a letter is nobody's business. The
 // trace knows it.
 //
-// # Seam
+// # Signatures
 //
-// "As received" means after these edits; what is to be signed is the edited
-// message, and a signature is one more field of the prefix that transaction.store
-// makes for the queue.
+// "As received" means after these edits; the edited message is what is signed,
+// in the name of its first author's domain, and the signatures are fields of the
+// prefix that transaction.store makes for the queue. What stays here is not
+// signed: nobody would ask.
 package submission
 
 import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -65,6 +67,10 @@ type Options struct {
 	Events    maillog.Sink // may be nil
 	Log       *slog.Logger // may be nil
 	MaxSize   int64        // 0 means smtp.DefaultMaxSize
+
+	// Sign gives the DKIM-Signature fields for a message by an author of a domain;
+	// nil signs nothing.
+	Sign func(ctx context.Context, author message.Domain, r io.ReaderAt, size int64) ([]byte, error)
 
 	// Recipients elsewhere that an account may write to in an hour, after a
 	// burst of twice as many; recipients here are not counted. 0 means 1,000;

@@ -22,6 +22,7 @@ type transaction struct {
 	size   int64
 	copies []local.Copy        // for addresses here
 	onward []message.Recipient // through the queue
+	author message.Domain      // of the first author in From
 	began  time.Time
 }
 
@@ -112,10 +113,12 @@ func (t *transaction) mayWrite(ctx context.Context, h message.Header) (smtp.Repl
 		if !a.HasMailbox || !a.HasHost { // the boundaries of a group
 			continue
 		}
-		authors++
 		address, err := a.Address()
 		if err != nil {
 			return noAuthor, nil
+		}
+		if authors++; authors == 1 {
+			t.author = address.Domain
 		}
 		ok, err := t.s.d.o.Accounts.MaySend(ctx, t.s.who.ID, address)
 		if err != nil {
@@ -147,6 +150,13 @@ func (t *transaction) store(ctx context.Context, in *mailbox.Incoming) (smtp.Rep
 		env := t.env
 		env.Recipients = t.onward
 		m.Onward = &queue.Message{MID: mid, Account: s.who.ID, Envelope: env, Prefix: received.Append(nil)}
+		if o.Sign != nil {
+			signatures, err := o.Sign(ctx, t.author, in.Draft, in.Draft.Size())
+			if err != nil {
+				return t.broken(err)
+			}
+			m.Onward.Prefix = append(m.Onward.Prefix, signatures...)
+		}
 	}
 	err := o.Agent.Deliver(ctx, m)
 	if err != nil {
