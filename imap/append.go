@@ -80,13 +80,13 @@ func (s *session) runAppend(ctx context.Context, a *appending) (reply, error) {
 		return reply{}, err
 	}
 	placed, err := s.srv.Mailboxes.Deliver(ctx, in, s.account.ID, mailbox.Placing{
-		Mailbox: box.ID, Flags: a.flags, Keywords: a.keywords, Received: a.received,
+		Mailbox: box, Flags: a.flags, Keywords: a.keywords, Received: a.received,
 	})
 	if err != nil {
 		return reply{}, tryCreate(err)
 	}
 	s.srv.record(maillog.Event{
-		Time: start, Kind: "appended", CID: s.conn.ID, Account: s.account.ID, Mailbox: box.Name, UID: placed.UID,
+		Time: start, Kind: "appended", CID: s.conn.ID, Account: s.account.ID, Mailbox: a.name, UID: placed.UID,
 		Remote: s.remote(), MessageID: in.Summary.MessageID, Size: in.Draft.Size(), Dur: time.Since(start),
 	})
 	code := make([]byte, 0, 40)
@@ -95,40 +95,73 @@ func (s *session) runAppend(ctx context.Context, a *appending) (reply, error) {
 	return reply{code: string(code)}, nil
 }
 
-// mayAppend refuses what can be refused before the message comes.
-func (s *session) mayAppend(ctx context.Context, a *appending) (mailbox.Mailbox, error) {
+// mayAppend refuses what can be refused before the message comes, and finds the
+// mailbox.
+func (s *session) mayAppend(ctx context.Context, a *appending) (mailbox int64, err error) {
 	switch {
 	case a.err != nil:
-		return mailbox.Mailbox{}, a.err
+		return 0, a.err
 	case a.utf8 && !s.utf8:
-		return mailbox.Mailbox{}, bad("UTF8 needs ENABLE UTF8=ACCEPT")
+		return 0, bad("UTF8 needs ENABLE UTF8=ACCEPT")
 	case a.literal.Size > s.srv.maxMessage():
-		return mailbox.Mailbox{}, no(imap.ResponseCodeTooBig, "message too big")
+		return 0, no(imap.ResponseCodeTooBig, "message too big")
 	case a.literal.Size == 0:
-		return mailbox.Mailbox{}, no(imap.ResponseCodeCannot, "empty message")
+		return 0, no(imap.ResponseCodeCannot, "empty message")
 	}
-	box, err := s.srv.Mailboxes.Mailbox(ctx, s.account.ID, a.name)
-	if err != nil {
-		return mailbox.Mailbox{}, tryCreate(err)
+	if mailbox, err = s.target.find(ctx, s, a.name); err != nil {
+		return 0, tryCreate(err)
 	}
 	if err := s.srv.Mailboxes.Room(a.literal.Size); err != nil {
-		return mailbox.Mailbox{}, err
+		return 0, err
 	}
-	if a.literal.Size >= askQuota {
-		u, err := s.srv.Mailboxes.Usage(ctx, s.account.ID)
-		if err != nil {
-			return mailbox.Mailbox{}, err
-		}
-		if u.Limit > 0 && u.Bytes+a.literal.Size > u.Limit {
-			return mailbox.Mailbox{}, mailbox.ErrOverQuota
-		}
+	return mailbox, s.checkQuota(ctx, a.literal.Size)
+}
+
+// checkQuota refuses a large message that would not be kept.
+func (s *session) checkQuota(ctx context.Context, size int64) error {
+	if size < askQuota {
+		return nil
 	}
-	return box, nil
+	u, err := s.srv.Mailboxes.Usage(ctx, s.account.ID)
+	if err == nil && u.Limit > 0 && u.Bytes+size > u.Limit {
+		return mailbox.ErrOverQuota
+	}
+	return err
 }
 
 // askQuota is the size from which the quota is asked before the message comes;
 // below it the commit's own check is soon enough.
 const askQuota = 1 << 20
+
+// target remembers where the last APPEND went, for clients that append many:
+// the change feed says when names have to be looked up again.
+type target struct {
+	name  string
+	id    int64
+	watch *mailbox.Watch
+}
+
+func (t *target) find(ctx context.Context, s *session, name string) (int64, error) {
+	if t.watch == nil {
+		t.watch = s.srv.Mailboxes.Watch(s.account.ID)
+	}
+	if _, list := t.watch.Take(); !list && t.id != 0 && t.name == name {
+		return t.id, nil
+	}
+	t.id = 0
+	box, err := s.srv.Mailboxes.Mailbox(ctx, s.account.ID, name)
+	if err != nil {
+		return 0, err
+	}
+	t.name, t.id = name, box.ID
+	return t.id, nil
+}
+
+func (t *target) close() {
+	if t.watch != nil {
+		t.watch.Close()
+	}
+}
 
 // crlf gives what it reads with every lone LF as CRLF, the only line end that
 // the store keeps.

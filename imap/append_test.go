@@ -67,6 +67,30 @@ func TestAppend(t *testing.T) {
 	`)
 }
 
+// An APPEND goes where the name leads now, not where it led for the last one.
+func TestAppendAfterRename(t *testing.T) {
+	p := newPlace(t)
+	p.in(`
+		C: a CREATE x
+		S: a OK ...
+		C| "b APPEND x {14+}\r\nSubject: b\r\n\r\n\r\n"
+		S: b OK [APPENDUID <v> 1] ...
+		C| "c APPEND x {14+}\r\nSubject: c\r\n\r\n\r\n"
+		S: c OK [APPENDUID ${v} 2] ...
+		C[bob]: a RENAME x y
+		S[bob]: a OK ...
+		C| "d APPEND x {14+}\r\nSubject: d\r\n\r\n\r\n"
+		S: d NO [TRYCREATE] ...
+		C[bob]: b CREATE x
+		S[bob]: b OK ...
+		C| "e APPEND x {14+}\r\nSubject: e\r\n\r\n\r\n"
+		S: e OK [APPENDUID ... 1] ...
+		C: f STATUS y (MESSAGES)
+		S: * STATUS y (MESSAGES 2)
+		S: f OK ...
+	`, "bob")
+}
+
 func TestAppendLimits(t *testing.T) {
 	p := newPlace(t, func(s *Server) { s.MaxMessage = 1000 })
 	p.must(p.db.Update(t.Context(), func(tx *sqlite.Tx) error { return p.boxes.SetQuota(tx, p.alice.ID, 1500) }))

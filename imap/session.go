@@ -34,6 +34,7 @@ type session struct {
 	rev2     bool // ENABLE IMAP4rev2
 	utf8     bool // ENABLE IMAP4rev2 or UTF8=ACCEPT
 	view     *view
+	target   target // of APPEND
 
 	tag, name string          // of the command that runs
 	uid       bool            // it is a UID command
@@ -62,6 +63,7 @@ func (s *session) close() {
 	if s.release != nil {
 		s.release()
 	}
+	s.target.close()
 	s.cancel()
 	s.w.Flush()
 	s.conn.Close()

@@ -250,9 +250,6 @@ func parseFlags(list []string) (f mailbox.Flags, keywords []string, err error) {
 next:
 	for _, name := range list {
 		if !strings.HasPrefix(name, `\`) {
-			if len(name) > maxKeyword {
-				return 0, nil, no(imap.ResponseCodeLimit, "keyword too long")
-			}
 			keywords = append(keywords, name)
 			continue
 		}
@@ -268,5 +265,3 @@ next:
 	}
 	return f, keywords, nil
 }
-
-const maxKeyword = 128
