@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"slices"
 
 	"mailstead/internal/control"
 	"mailstead/mailbox/importer"
@@ -37,8 +39,18 @@ func (c *importCommand) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	var local importer.Result // what cannot even be read here
-	src := &importer.Source{Paths: c.Paths, Mailbox: c.Mailbox, KeepQuotes: c.KeepQuotes, Bad: local.Fail}
+	var local imported // what cannot even be read here
+	for i, path := range c.Paths {
+		c.Paths[i] = filepath.Clean(path)
+	}
+	src := &importer.Source{Paths: c.Paths, Mailbox: c.Mailbox, KeepQuotes: c.KeepQuotes}
+	src.Bad = func(path string, err error) {
+		if errors.Is(err, importer.ErrNoMail) && !slices.Contains(c.Paths, path) {
+			local.PassedOver = append(local.PassedOver, path)
+			return
+		}
+		local.Fail(path, err)
+	}
 	total, err := src.Size()
 	if err != nil {
 		return err
@@ -64,21 +76,32 @@ func (c *importCommand) Run(p *program) error {
 	if e != nil && !errors.Is(e, errStopped) {
 		err = e
 	}
-	res.Failed += local.Failed
-	res.Problems = append(local.Problems, res.Problems...)
-	if err != nil && res.Imported == 0 && res.Failed == 0 {
+	local.add(res)
+	if err != nil && res.Imported == 0 && local.Failed == 0 {
 		return err
 	}
-	if e := p.show(res, func(w io.Writer) { printImport(p, w, res) }); err == nil {
+	if e := p.show(local, func(w io.Writer) { printImport(p, w, local) }); err == nil {
 		err = e
 	}
 	switch {
 	case err != nil:
 		return goOn(err, "run the same command again: it goes on where it stopped")
-	case res.Failed > 0:
+	case local.Failed > 0:
 		return errFindings
 	}
 	return nil
+}
+
+// imported is what an import did, with what was found on this side.
+type imported struct {
+	importer.Result
+	PassedOver []string `json:"passed_over,omitempty"` // files in folders that hold no mail
+}
+
+func (i *imported) add(r importer.Result) {
+	i.Imported, i.Present, i.Bytes = r.Imported, r.Present, r.Bytes
+	i.Failed += r.Failed
+	i.Problems = append(i.Problems, r.Problems...)
 }
 
 // errStopped ends the reading of files when nobody takes them any more.
@@ -112,7 +135,14 @@ func sendAll(p *program, src *importer.Source, e *importer.Encoder, passed func(
 	return err
 }
 
-func printImport(p *program, w io.Writer, r importer.Result) {
+func printImport(p *program, w io.Writer, r imported) {
+	for i, path := range r.PassedOver {
+		if i == 20 {
+			fmt.Fprintf(w, "%s and %d more\n", p.paint(dim, "no mail in:"), len(r.PassedOver)-i)
+			break
+		}
+		fmt.Fprintf(w, "%s %s\n", p.paint(dim, "no mail in:"), clean(path))
+	}
 	for _, text := range r.Problems {
 		fmt.Fprintf(w, "%s %s\n", p.paint(yellow, "not imported:"), clean(text))
 	}

@@ -42,6 +42,10 @@ type Source struct {
 	done int64
 }
 
+// ErrNoMail is what Bad is told of a file that holds no mail. Beside mail in a
+// folder that is no trouble.
+var ErrNoMail = errors.New("neither mbox nor message")
+
 // maxFolders deep.
 const maxFolders = 32
 
@@ -275,7 +279,7 @@ func (w *walk) file(path, box string, info fs.FileInfo) error {
 		start, head = int64(len(line)+1), rest
 	}
 	if !looksLikeMessage(head) {
-		return w.bad(path, errors.New("neither mbox nor message"))
+		return w.bad(path, ErrNoMail)
 	}
 	it := &Item{Mailbox: box, Origin: path, Received: received,
 		Content: message.AddCR(io.NewSectionReader(f, start, info.Size()-start))}
