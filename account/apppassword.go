@@ -38,19 +38,17 @@ var appAlphabet = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPad
 
 // AppSecret is a new app password before it is stored.
 type AppSecret struct {
-	Text       string // what the person types; never stored
-	hash       []byte
-	iterations int
-	keys       scramKeys
+	Text string // what the person types; never stored
+	hash []byte
+	keys scramKeys
 }
 
 // appCredential is a stored one as a login needs it.
 type appCredential struct {
-	id         int64
-	scope      Scope
-	hash       []byte
-	iterations int
-	keys       scramKeys
+	id    int64
+	scope Scope
+	hash  []byte
+	keys  scramKeys
 }
 
 // NewAppSecret makes the bits and their keys for the account. Errors: ErrUnknown.
@@ -63,7 +61,7 @@ func (s *Store) NewAppSecret(ctx context.Context, account int64) (AppSecret, err
 	rand.Read(bits)
 	text, hash := appAlphabet.EncodeToString(bits), sha256.Sum256(bits)
 	keys, err := deriveKeys(text, c.salt, c.iterations)
-	return AppSecret{text, hash[:], c.iterations, keys}, err
+	return AppSecret{text, hash[:], keys}, err
 }
 
 // AddAppPassword stores it under a name. Errors: ErrInvalid, ErrExists.
@@ -86,9 +84,9 @@ func (s *Store) AddAppPassword(tx *sqlite.Tx, account int64, name string, scope 
 	case all >= appsMax:
 		return 0, fmt.Errorf("%w: an account has at most %d app passwords", ErrInvalid, appsMax)
 	}
-	id, err := tx.Insert(`INSERT INTO app_password (account, name, scope, hash, iterations, stored_key, server_key, created)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-		account, name, scope, secret.hash, secret.iterations, secret.keys.stored, secret.keys.server, time.Now().Unix())
+	id, err := tx.Insert(`INSERT INTO app_password (account, name, scope, hash, stored_key, server_key, created)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		account, name, scope, secret.hash, secret.keys.stored, secret.keys.server, time.Now().Unix())
 	if err != nil {
 		return 0, fmt.Errorf("add app password: %w", err)
 	}
@@ -166,21 +164,6 @@ func (c *credentials) findApp(password string) *appCredential {
 		}
 	}
 	return nil
-}
-
-// renewKeys derives an app password's SCRAM keys anew when the account's count
-// has changed since, which needs the password itself: so at its next PLAIN login.
-func (s *Store) renewKeys(ctx context.Context, account int64, p *appCredential, c *credentials, password string) error {
-	text := strings.ToLower(strings.NewReplacer(" ", "", "-", "").Replace(password))
-	keys, err := deriveKeys(text, c.salt, c.iterations)
-	if err != nil {
-		return err
-	}
-	return s.db.Update(ctx, func(tx *sqlite.Tx) error {
-		_, err := tx.Exec(`UPDATE app_password SET iterations = ?, stored_key = ?, server_key = ? WHERE id = ? AND account = ?`,
-			c.iterations, keys.stored, keys.server, p.id, account)
-		return err
-	})
 }
 
 // uses keeps when app passwords were used until SaveLastUse writes it.

@@ -89,11 +89,6 @@ func (s *Store) try(ctx context.Context, a *Account, scope Scope, password strin
 		if p.scope&scope != scope || scope == 0 {
 			return nil, fmt.Errorf("app password is for %s, not %s: %w", p.scope, scope, ErrBadCredentials)
 		}
-		if p.iterations != c.iterations {
-			if err := s.renewKeys(ctx, a.ID, p, &c, password); err != nil {
-				s.log.Warn("app password keys not renewed", "account", a.ID, "err", err)
-			}
-		}
 		return p, nil
 	}
 	if len(password) > maxPassword {

@@ -18,7 +18,7 @@ var remote = netip.MustParseAddr("192.0.2.7")
 // with makes an account with a password.
 func (s *Store) with(t testing.TB, address, password string) Account {
 	t.Helper()
-	h, err := s.Hash(context.Background(), password)
+	h, err := s.Secret(context.Background(), 0, password)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,14 +64,48 @@ func validPassword(password string) error {
 	return nil
 }
 
-// Hash makes what the table keeps of a new password. It is slow by purpose: call
-// it before the transaction. Errors: ErrInvalid.
-func (s *Store) Hash(ctx context.Context, password string) (Hash, error) {
+// Secret is what the table keeps of a person's own password.
+type Secret struct {
+	hash       Hash
+	salt       []byte // of SCRAM, the account's
+	iterations int
+	keys       scramKeys // zero where SCRAM was switched off
+}
+
+// Secret makes what the table keeps of a new password of an account, or of one
+// that does not exist yet (0). It is slow by purpose: call it before the
+// transaction. Errors: ErrInvalid, ErrUnknown.
+func (s *Store) Secret(ctx context.Context, account int64, password string) (Secret, error) {
 	if err := validPassword(password); err != nil {
-		return "", err
+		return Secret{}, err
 	}
+	secret, scram := Secret{salt: newSalt(), iterations: iterations}, true
+	if account != 0 {
+		c, err := s.credentials(ctx, account)
+		if err != nil {
+			return Secret{}, err
+		}
+		secret.salt, secret.iterations = c.salt, c.iterations
+		scram = c.password == "" || c.own.stored != nil
+	}
+	var err error
+	if secret.hash, err = s.hashed(ctx, password); err != nil {
+		return Secret{}, err
+	}
+	if scram {
+		secret.keys, err = deriveKeys(prepare(password), secret.salt, secret.iterations)
+	}
+	return secret, err
+}
+
+func newSalt() []byte {
 	salt := make([]byte, saltSize)
 	rand.Read(salt)
+	return salt
+}
+
+func (s *Store) hashed(ctx context.Context, password string) (Hash, error) {
+	salt := newSalt()
 	sum, err := s.hasher.run(ctx, argonParams{argonMemory, argonTime, argonThreads, salt, argonKey}, prepare(password))
 	if err != nil {
 		return "", err
@@ -165,41 +199,26 @@ func (h *hasher) close() {
 }
 
 // SetPassword gives the account a new password without asking for the old one:
-// the operator's way. SCRAM with the person's own password is switched off,
-// since its keys were those of the old one. Errors: ErrUnknown.
-func (s *Store) SetPassword(tx *sqlite.Tx, account int64, h Hash) error {
+// the operator's way. Errors: ErrUnknown.
+func (s *Store) SetPassword(tx *sqlite.Tx, account int64, secret Secret) error {
 	s.cut(tx, account)
-	return s.update(tx, account, `UPDATE account SET password = ?, stored_key = NULL, server_key = NULL WHERE id = ?`, string(h), account)
+	return s.update(tx, account, `UPDATE account SET password = ?, stored_key = ?, server_key = ? WHERE id = ?`,
+		string(secret.hash), secret.keys.stored, secret.keys.server, account)
 }
 
-// ChangePassword is the person's own way: the old password is needed. SCRAM, if
-// chosen, goes on with the new one. l says where the wish comes from; wrong old
-// passwords count as failed logins.
+// ChangePassword is the person's own way: the old password is needed. l says
+// where the wish comes from; wrong old passwords count as failed logins.
 // Errors: ErrBadCredentials, ErrThrottled, ErrDisabled, ErrInvalid.
 func (s *Store) ChangePassword(ctx context.Context, l Login, old, new string) error {
 	a, err := s.checkOwn(ctx, l, old)
 	if err != nil {
 		return err
 	}
-	h, err := s.Hash(ctx, new)
+	secret, err := s.Secret(ctx, a.ID, new)
 	if err != nil {
 		return err
 	}
-	c, err := s.credentials(ctx, a.ID)
-	if err != nil {
-		return err
-	}
-	var keys scramKeys
-	if c.own.stored != nil {
-		if keys, err = deriveKeys(prepare(new), c.salt, c.iterations); err != nil {
-			return err
-		}
-	}
-	return s.db.Update(ctx, func(tx *sqlite.Tx) error {
-		s.cut(tx, a.ID)
-		return s.update(tx, a.ID, `UPDATE account SET password = ?, stored_key = ?, server_key = ? WHERE id = ?`,
-			string(h), keys.stored, keys.server, a.ID)
-	})
+	return s.db.Update(ctx, func(tx *sqlite.Tx) error { return s.SetPassword(tx, a.ID, secret) })
 }
 
 // credentials is what a login is tried against.
@@ -207,7 +226,7 @@ type credentials struct {
 	password   Hash
 	salt       []byte
 	iterations int
-	own        scramKeys // of the person's own password, by choice
+	own        scramKeys // of the person's own password, unless switched off
 	app        []appCredential
 }
 
@@ -226,12 +245,12 @@ func (s *Store) credentials(ctx context.Context, account int64) (credentials, er
 		}
 		return each(tx, func(rows *sqlite.Rows) error {
 			var p appCredential
-			if err := rows.Scan(&p.id, &p.scope, &p.hash, &p.iterations, &p.keys.stored, &p.keys.server); err != nil {
+			if err := rows.Scan(&p.id, &p.scope, &p.hash, &p.keys.stored, &p.keys.server); err != nil {
 				return err
 			}
 			c.app = append(c.app, p)
 			return nil
-		}, `SELECT id, scope, hash, iterations, stored_key, server_key FROM app_password WHERE account = ?`, account)
+		}, `SELECT id, scope, hash, stored_key, server_key FROM app_password WHERE account = ?`, account)
 	})
 	if err != nil {
 		return credentials{}, fmt.Errorf("read credentials: %w", err)

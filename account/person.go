@@ -1,7 +1,6 @@
 package account
 
 import (
-	"crypto/rand"
 	"database/sql"
 	"fmt"
 	"strings"
@@ -12,13 +11,13 @@ import (
 	"mailstead/message"
 )
 
-// New is what a new account is made of. Password is made by Hash before the
+// New is what a new account is made of. Password is made by Secret before the
 // transaction; empty means that nobody can log in with a password yet.
 type New struct {
 	Address  message.Address
 	Name     string
 	Operator bool
-	Password Hash
+	Password Secret
 }
 
 // Add makes an account. The first one becomes an operator, so that no server
@@ -33,10 +32,12 @@ func (s *Store) Add(tx *sqlite.Tx, n New) (Account, error) {
 		return Account{}, fmt.Errorf("add account: %w", err)
 	}
 	a := Account{Address: n.Address, Name: n.Name, Operator: n.Operator || operators == 0, Created: time.Unix(time.Now().Unix(), 0)}
-	salt := make([]byte, saltSize)
-	rand.Read(salt)
-	id, err := tx.Insert(`INSERT INTO account (name, operator, created, password, salt, iterations) VALUES (?, ?, ?, ?, ?, ?)`,
-		a.Name, a.Operator, a.Created.Unix(), string(n.Password), salt, appIterations)
+	p := n.Password
+	if p.salt == nil {
+		p.salt, p.iterations = newSalt(), iterations
+	}
+	id, err := tx.Insert(`INSERT INTO account (name, operator, created, password, salt, iterations, stored_key, server_key) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+		a.Name, a.Operator, a.Created.Unix(), string(p.hash), p.salt, p.iterations, p.keys.stored, p.keys.server)
 	if err != nil {
 		return Account{}, fmt.Errorf("add account %s: %w", n.Address.Unicode(), err)
 	}

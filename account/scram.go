@@ -18,10 +18,9 @@ import (
 )
 
 const (
-	appIterations = 4096    // RFC 7677, 4: the least; 128 random bits need no more
-	ownIterations = 600_000 // a person's own password needs OWASP's figure
-	nonceSize     = 18
-	maxScram      = 4096 // bytes of a client's message
+	iterations = 600_000 // of PBKDF2: OWASP's figure for a password that a person thought of
+	nonceSize  = 18
+	maxScram   = 4096 // bytes of a client's message
 )
 
 // scramKeys are what the server keeps of a password (RFC 5802, 3).
@@ -126,12 +125,12 @@ func (x *SCRAM) first(msg string) ([]byte, error) {
 			return nil, fmt.Errorf("acting for somebody else: %w", ErrBadCredentials)
 		}
 	}
-	salt, iterations, err := x.load()
+	salt, count, err := x.load()
 	if err != nil {
 		return nil, err
 	}
 	x.nonce = attrs[1][2:] + x.nonce
-	x.serverFirst = "r=" + x.nonce + ",s=" + base64.StdEncoding.EncodeToString(salt) + ",i=" + strconv.Itoa(iterations)
+	x.serverFirst = "r=" + x.nonce + ",s=" + base64.StdEncoding.EncodeToString(salt) + ",i=" + strconv.Itoa(count)
 	return []byte(x.serverFirst), nil
 }
 
@@ -165,13 +164,13 @@ func saslName(s string) (string, bool) {
 
 // load finds what the client needs to know. Unknown names get a salt that looks
 // like any other and stays the same.
-func (x *SCRAM) load() (salt []byte, iterations int, err error) {
+func (x *SCRAM) load() (salt []byte, count int, err error) {
 	d, err := x.store.dir(x.ctx)
 	if err != nil {
 		return nil, 0, err
 	}
 	if x.who = d.login(x.login.Name); x.who == nil {
-		return mac(x.store.secret, "salt\x00"+fold(x.login.Name))[:saltSize], appIterations, nil
+		return mac(x.store.secret, "salt\x00"+fold(x.login.Name))[:saltSize], iterations, nil
 	}
 	if x.credentials, err = x.store.credentials(x.ctx, x.who.ID); err != nil {
 		return nil, 0, err
@@ -221,7 +220,7 @@ func (x *SCRAM) verify(msg string) (scramKeys, int64, error) {
 	}
 	message := x.firstBare + "," + x.serverFirst + "," + withoutProof
 	for _, p := range x.credentials.app {
-		if p.iterations == x.credentials.iterations && p.scope&x.login.Scope == x.login.Scope &&
+		if p.scope&x.login.Scope == x.login.Scope &&
 			x.login.Scope != 0 && p.keys.proves(proof, message) {
 			return p.keys, p.id, nil
 		}
@@ -240,9 +239,9 @@ func (k scramKeys) proves(proof []byte, message string) bool {
 	return subtle.ConstantTimeCompare(sum[:], k.stored) == 1
 }
 
-// SetSCRAM lets SCRAM prove the person's own password too, or no longer. The
-// count of iterations is one for the whole account, so app passwords made before
-// take part in SCRAM again after their next PLAIN login.
+// SetSCRAM lets SCRAM prove the person's own password, as it does from the start,
+// or no longer: then argon2id is all that is kept of it, until it is chosen again.
+// App passwords go on with SCRAM in any case.
 // Errors: ErrBadCredentials (password is not the account's own), ErrThrottled.
 func (s *Store) SetSCRAM(ctx context.Context, l Login, password string, on bool) error {
 	a, err := s.checkOwn(ctx, l, password)
@@ -254,15 +253,12 @@ func (s *Store) SetSCRAM(ctx context.Context, l Login, password string, on bool)
 		return err
 	}
 	var keys scramKeys
-	iterations := appIterations
 	if on {
-		iterations = ownIterations
-		if keys, err = deriveKeys(prepare(password), c.salt, iterations); err != nil {
+		if keys, err = deriveKeys(prepare(password), c.salt, c.iterations); err != nil {
 			return err
 		}
 	}
 	return s.db.Update(ctx, func(tx *sqlite.Tx) error {
-		return s.update(tx, a.ID, `UPDATE account SET iterations = ?, stored_key = ?, server_key = ? WHERE id = ?`,
-			iterations, keys.stored, keys.server, a.ID)
+		return s.update(tx, a.ID, `UPDATE account SET stored_key = ?, server_key = ? WHERE id = ?`, keys.stored, keys.server, a.ID)
 	})
 }

@@ -13,7 +13,7 @@ CREATE TABLE account (
 	salt        BLOB    NOT NULL,              -- SCRAM: one salt and one count for
 	iterations  INTEGER NOT NULL,              -- all passwords of the account
 	stored_key  BLOB,                          -- SCRAM keys of the person's own password,
-	server_key  BLOB                           -- only by choice
+	server_key  BLOB                           -- NULL where switched off
 ) STRICT;
 
 CREATE TABLE domain (
@@ -51,7 +51,6 @@ CREATE TABLE app_password (
 	name       TEXT    NOT NULL,
 	scope      INTEGER NOT NULL,
 	hash       BLOB    NOT NULL,               -- SHA-256 of the 128 random bits
-	iterations INTEGER NOT NULL,               -- SCRAM keys were made with these
 	stored_key BLOB    NOT NULL,
 	server_key BLOB    NOT NULL,
 	created    INTEGER NOT NULL,

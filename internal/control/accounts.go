@@ -133,14 +133,14 @@ func (o *Ops) accountAdd(ctx context.Context, in NewAccount) (Account, error) {
 	if err != nil {
 		return Account{}, err
 	}
-	hash, err := o.Accounts.Hash(ctx, in.Password)
+	secret, err := o.Accounts.Secret(ctx, 0, in.Password)
 	if err != nil {
 		return Account{}, err
 	}
 	var a account.Account
 	err = o.DB.Update(ctx, func(tx *sqlite.Tx) error {
 		var err error
-		a, err = o.Accounts.Add(tx, account.New{Address: address, Name: in.Name, Operator: in.Operator, Password: hash})
+		a, err = o.Accounts.Add(tx, account.New{Address: address, Name: in.Name, Operator: in.Operator, Password: secret})
 		if err != nil {
 			return err
 		}
@@ -211,15 +211,16 @@ type NewPassword struct {
 }
 
 func (o *Ops) accountPassword(ctx context.Context, in NewPassword) (Account, error) {
-	if _, err := o.find(ctx, in.Address); err != nil {
+	who, err := o.find(ctx, in.Address)
+	if err != nil {
 		return Account{}, err
 	}
-	hash, err := o.Accounts.Hash(ctx, in.Password)
+	secret, err := o.Accounts.Secret(ctx, who.ID, in.Password)
 	if err != nil {
 		return Account{}, err
 	}
 	return o.change(ctx, in.Address, func(tx *sqlite.Tx, id int64) error {
-		return o.Accounts.SetPassword(tx, id, hash)
+		return o.Accounts.SetPassword(tx, id, secret)
 	})
 }
 

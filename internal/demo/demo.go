@@ -191,10 +191,6 @@ func (d *Demo) addPeople(ctx context.Context) error {
 	}
 	for i, name := range []string{"alice", "bob"} {
 		person := Person{Address: name + "@" + domain, Password: rand.Text()[:16]}
-		hash, err := accounts.Hash(ctx, person.Password)
-		if err != nil {
-			return err
-		}
 		address, err := message.ParseAddress(person.Address)
 		if err != nil {
 			return err
@@ -204,16 +200,20 @@ func (d *Demo) addPeople(ctx context.Context) error {
 			return err
 		}
 		known := err == nil
+		secret, err := accounts.Secret(ctx, old.ID, person.Password)
+		if err != nil {
+			return err
+		}
 		err = d.App.DB.Update(ctx, func(tx *sqlite.Tx) error {
 			if known {
-				return accounts.SetPassword(tx, old.ID, hash)
+				return accounts.SetPassword(tx, old.ID, secret)
 			}
 			if i == 0 {
 				if err := accounts.AddDomain(tx, address.Domain, keys...); err != nil {
 					return err
 				}
 			}
-			made, err := accounts.Add(tx, account.New{Address: address, Password: hash, Operator: i == 0})
+			made, err := accounts.Add(tx, account.New{Address: address, Password: secret, Operator: i == 0})
 			if err != nil {
 				return err
 			}

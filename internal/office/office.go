@@ -130,11 +130,11 @@ func (o *Office) populate() {
 func (o *Office) SetPasswords() {
 	o.t.Helper()
 	for name, who := range o.People {
-		hash, err := o.Accounts.Hash(context.Background(), "secret "+name)
+		secret, err := o.Accounts.Secret(context.Background(), who.ID, "secret "+name)
 		if err != nil {
 			o.t.Fatal(err)
 		}
-		o.Update(func(tx *sqlite.Tx) error { return o.Accounts.SetPassword(tx, who.ID, hash) })
+		o.Update(func(tx *sqlite.Tx) error { return o.Accounts.SetPassword(tx, who.ID, secret) })
 	}
 }
 
