@@ -192,6 +192,7 @@ func TestMbox(t *testing.T) {
 			[]string{"INBOX FS[] 1000000000 \"X-Mozilla-Status: 0005\\r\\n\\r\\none\\r\\n\""}},
 		{"no date in the line", "From a@b\nDate: Sun, 9 Sep 2001 03:46:40 +0200\n\none\n", false,
 			[]string{"INBOX [] 1000000000 \"Date: Sun, 9 Sep 2001 03:46:40 +0200\\r\\n\\r\\none\\r\\n\""}},
+		{"empty message", from + from + "A: b\n\none\n", false, []string{"INBOX [] 1000000000 \"A: b\\r\\n\\r\\none\\r\\n\""}},
 		{"last line not ended", from + "A: b\n\none", false, []string{"INBOX [] 1000000000 \"A: b\\r\\n\\r\\none\""}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -35,7 +35,7 @@ func (w *walk) mbox(f *os.File, path, box string, size int64) error {
 		if err != nil {
 			return err
 		}
-		if e.skip {
+		if e.skip || e.start == e.end {
 			continue
 		}
 		var content io.Reader = io.NewSectionReader(f, e.start, e.end-e.start)
@@ -193,7 +193,7 @@ func (m *mboxFile) search(start int64) (end, next int64, err error) {
 	blank := int64(0) // length of the empty line just passed
 	for begin := true; ; {
 		line, err := br.ReadSlice('\n')
-		if begin && bytes.HasPrefix(line, []byte("From ")) && at > start && separates(line, blank > 0, br) {
+		if begin && bytes.HasPrefix(line, []byte("From ")) && separates(line, blank > 0, br) {
 			return at - blank, at, nil
 		}
 		at += int64(len(line))
