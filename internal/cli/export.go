@@ -71,6 +71,8 @@ func (c *exportCommand) Run(p *program) error {
 	mine := <-got
 	bar.end()
 	switch {
+	case p.ctx.Err() != nil:
+		err = errInterrupted
 	case errors.Is(mine, os.ErrExist):
 		return hinted{mine, "name a new folder, or move the file away"}
 	case err == nil || errors.Is(err, errStopped):

@@ -77,6 +77,9 @@ func (c *importCommand) Run(p *program) error {
 		err = e
 	}
 	local.add(res)
+	if p.ctx.Err() != nil {
+		err = errInterrupted
+	}
 	if err != nil && res.Imported == 0 && local.Failed == 0 {
 		return err
 	}
@@ -106,6 +109,9 @@ func (i *imported) add(r importer.Result) {
 
 // errStopped ends the reading of files when nobody takes them any more.
 var errStopped = errors.New("import stopped")
+
+// errInterrupted is told instead of what breaks when a person ends long work.
+var errInterrupted = errors.New("interrupted")
 
 // goOn is the next step after work that was broken off: doing it again, unless
 // what was asked for cannot be.

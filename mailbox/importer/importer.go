@@ -348,7 +348,8 @@ func (c *commit) keep(all []arrived) error {
 	if len(all) == 0 {
 		return nil
 	}
-	err := c.r.DB.Update(c.r.ctx, func(tx *sqlite.Tx) error {
+	// Who gives up waiting must not close drafts that the writer may be reading.
+	err := c.r.DB.Update(context.WithoutCancel(c.r.ctx), func(tx *sqlite.Tx) error {
 		for _, a := range all {
 			if _, err := tx.Exec(`INSERT OR IGNORE INTO import_done (account, key) VALUES (?, ?)`, c.r.account, a.key[:]); err != nil {
 				return err

@@ -41,6 +41,9 @@ type maildirFile struct {
 
 // maildir imports a Maildir and the mailboxes inside it.
 func (w *walk) maildir(path, box string, depth int) error {
+	if depth > maxFolders { // a link to itself
+		return w.bad(path, errTooDeep)
+	}
 	if err := w.maildirMessages(path, box); err != nil {
 		return err
 	}

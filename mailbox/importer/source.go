@@ -46,6 +46,8 @@ type Source struct {
 // folder that is no trouble.
 var ErrNoMail = errors.New("neither mbox nor message")
 
+var errTooDeep = errors.New("folders too deep")
+
 // maxFolders deep.
 const maxFolders = 32
 
@@ -159,7 +161,7 @@ func (w *walk) any(path, box string, depth int) error {
 	case err != nil:
 		return w.bad(path, err)
 	case depth > maxFolders:
-		return w.bad(path, errors.New("too deep"))
+		return w.bad(path, errTooDeep)
 	case info.IsDir() && (isMaildir(path) || holdsMaildirs(path)):
 		return w.maildir(path, box, depth)
 	case info.IsDir():
