@@ -216,6 +216,10 @@ func (d *Disk) End(c *Call) error {
 		if n != nil && (d.Forget == nil || !d.Forget(c.Path)) {
 			n.sync(c.Entry)
 		}
+	case "syncfs":
+		if n != nil && (d.Forget == nil || !d.Forget(c.Path)) {
+			d.syncAll(c.Entry)
+		}
 	default:
 		return d.endName(c, n)
 	}
@@ -377,6 +381,32 @@ func (s naming) apply(m map[string]*node) {
 	}
 	if s.add != "" {
 		m[s.add] = s.node
+	}
+}
+
+// syncAll is a sync of the whole file system.
+func (d *Disk) syncAll(entry int) {
+	seen := map[*node]bool{}
+	var visit func(n *node)
+	visit = func(n *node) {
+		if n == nil || seen[n] {
+			return
+		}
+		seen[n] = true
+		for _, c := range n.entries {
+			visit(c)
+		}
+		for _, c := range n.kept {
+			visit(c)
+		}
+		for _, s := range n.names {
+			visit(s.node)
+		}
+		n.sync(entry)
+	}
+	visit(d.top)
+	for _, n := range d.unnamed {
+		visit(n)
 	}
 }
 

@@ -65,6 +65,8 @@ func TestNothingUnsyncedSurvivesTheWorstCut(t *testing.T) {
 		{"file synced, folder not", []string{create, write, `fsync(3</d/a>) = 0`}, nil},
 		{"folder synced, file not", []string{create, write, `fsync(4</d>) = 0`}, []string{"a="}},
 		{"both", []string{create, write, `fdatasync(3</d/a>) = 0`, `fsync(4</d>) = 0`}, []string{"a=one\ntwo\x00\x7f4"}},
+		{"all at once", []string{create, write, `syncfs(4</d>) = 0`}, []string{"a=one\ntwo\x00\x7f4"}},
+		{"all at once, failed", []string{create, write, `syncfs(4</d>) = -1 EIO (Input/output error)`}, nil},
 		{"a failed sync is none", []string{create, write, `fsync(3</d/a>) = -1 EIO (Input/output error)`, `fsync(4</d>) = 0`}, []string{"a="}},
 		{"written after the sync", []string{create, `fsync(3</d/a>) = 0`, write, `fsync(4</d>) = 0`}, []string{"a="}},
 		{"written while the sync ran", []string{create, `fsync(4</d>) = 0`,

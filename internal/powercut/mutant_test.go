@@ -29,9 +29,11 @@ var mutants = []mutant{
 		old: "if err := s.syncFolder(parent); err != nil {", new: "if err := error(nil); err != nil {"},
 	{name: "the folder of a large message", file: "mailbox/blob/settle.go",
 		old: "if err := d.s.syncFolder(d.s.folder(d.id, owner)); err != nil {", new: "_ = owner\n\t\tif err := error(nil); err != nil {"},
-	{name: "the filer's folders", file: "mailbox/blob/filer.go", late: true,
-		old: "if err := s.syncFolder(dir); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\treturn s.commitFiled(",
-		new: "_ = dir\n\t\tif err := error(nil); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\treturn s.commitFiled("},
+	{name: "the filer's folders", file: "mailbox/blob/filing.go", late: true,
+		old: "if err := s.syncFolder(dir); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\ts.step(\"file: folders synced\")",
+		new: "_ = dir\n\t\tif err := error(nil); err != nil {\n\t\t\treturn err\n\t\t}\n\t}\n\ts.step(\"file: folders synced\")"},
+	{name: "the filer's files all at once", file: "mailbox/blob/file.go", late: true,
+		old: "if err := unix.Syncfs(int(root.Fd())); err != nil {", new: "if err := error(nil); err != nil {"},
 }
 
 // overlay writes the file for go build -overlay that replaces one source file.

@@ -14,7 +14,7 @@ import (
 // Calls is what strace must record for Read.
 const Calls = "open,openat,creat,write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,lseek," +
 	"rename,renameat,renameat2,link,linkat,symlink,symlinkat,mkdir,mkdirat,unlink,unlinkat,rmdir," +
-	"truncate,ftruncate,fallocate,fsync,fdatasync,sync_file_range,msync,copy_file_range,sendfile,splice,mmap"
+	"truncate,ftruncate,fallocate,fsync,fdatasync,syncfs,sync_file_range,msync,copy_file_range,sendfile,splice,mmap"
 
 // Args is the command line of strace that makes a record fit for Read.
 func Args(record string) []string {

@@ -92,6 +92,8 @@ type Store struct {
 	dir string
 	o   Options
 
+	whole bool // one sync of the file system is as good as one of each file
+
 	opened   time.Time
 	restored atomic.Bool
 	seeded   chan struct{} // closed when the next three are known
@@ -136,6 +138,7 @@ func New(ctx context.Context, db *sqlite.DB, dir string, o Options) (*Store, err
 	if err := s.need(dir); err != nil {
 		return nil, fmt.Errorf("message files: %w", err)
 	}
+	s.whole = wholeIsSafe(dir)
 	if err := s.seed(ctx); err != nil {
 		return nil, fmt.Errorf("message files: %w", err)
 	}

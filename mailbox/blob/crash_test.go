@@ -187,10 +187,22 @@ func TestCrashAfterCommitOfSettled(t *testing.T) {
 
 func TestCrashWhileFiling(t *testing.T) {
 	t.Parallel()
+	for _, whole := range []bool{false, true} {
+		t.Run(fmt.Sprint("whole ", whole), func(t *testing.T) { crashWhileFiling(t, whole) })
+	}
+}
+
+func crashWhileFiling(t *testing.T, whole bool) {
+	t.Parallel()
 	p, first := crashPlace(t)
+	p.s.whole = whole
 	one := p.accept(letter(5000), 7)
 	two := p.accept(letter(6000), 8, 7, Queue)
 	empty := p.accept(nil, 9)
+	var more []ID
+	for i := range 6 {
+		more = append(more, p.accept(letter(100+i), 7))
+	}
 	images := p.images()
 	p.s.step("accepted")
 	p.file()
@@ -203,6 +215,9 @@ func TestCrashWhileFiling(t *testing.T) {
 		a.want(one, letter(5000))
 		a.want(two, letter(6000))
 		a.want(empty, nil)
+		for n, id := range more {
+			a.want(id, letter(100+n))
+		}
 		if a.lost() != 0 {
 			t.Errorf("%s: %d files in lost", i.step, a.lost())
 		}

@@ -145,7 +145,7 @@ func (d *Draft) Commit(tx *sqlite.Tx) (ID, error) {
 	case d.owners == nil:
 		return 0, errors.New("a large body must be settled before its commit")
 	}
-	_, err := tx.Exec("INSERT INTO body (id, state, size, sha256, owner) VALUES (?, 2, ?, ?, ?)", int64(d.id), d.size, d.sum[:], d.owners[0])
+	_, err := tx.Exec("INSERT INTO body (id, state, size, sha256, owner) VALUES (?, 1, ?, ?, ?)", int64(d.id), d.size, d.sum[:], d.owners[0])
 	if err != nil {
 		return 0, fmt.Errorf("commit body: %w", err)
 	}
@@ -160,7 +160,7 @@ func (d *Draft) commitInline(tx *sqlite.Tx) (ID, error) {
 			return 0, err
 		}
 	}
-	_, err := tx.Exec("INSERT INTO body (id, state, size, sha256) VALUES (?, 1, ?, ?)", int64(d.id), d.size, d.sum[:])
+	_, err := tx.Exec("INSERT INTO body (id, state, size, sha256) VALUES (?, 0, ?, ?)", int64(d.id), d.size, d.sum[:])
 	if err == nil {
 		_, err = tx.Exec("INSERT INTO inline_body (id, bytes) VALUES (?, ?)", int64(d.id), d.bytes())
 	}

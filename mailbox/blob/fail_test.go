@@ -126,3 +126,39 @@ func TestGivenUpButAccepted(t *testing.T) {
 	p.want(<-ids, letter(50_000))
 	p.sound("given up")
 }
+
+// A filer that is told to stop while its commit is under way leaves a file
+// alone that the commit makes the authority.
+func TestFilerStoppedDuringItsCommit(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 20} {
+		p := newPlace(t)
+		var ids []ID
+		for range n {
+			ids = append(ids, p.accept(letter(3000), Queue))
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		held, release := make(chan bool), make(chan bool)
+		go p.db.Update(context.Background(), func(tx *sqlite.Tx) error {
+			close(held)
+			<-release
+			return nil
+		})
+		<-held
+		p.s.stop = func(step string) {
+			if step == "file: synced whole" || step == "file: folders synced" {
+				cancel()
+				close(release)
+			}
+		}
+		if err := p.s.File(ctx); err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		p.s.stop = nil
+		p.file()
+		for _, id := range ids {
+			p.want(id, letter(3000))
+		}
+		p.sound("stopped")
+	}
+}

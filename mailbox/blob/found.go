@@ -186,7 +186,7 @@ func (s *Store) relink(ctx context.Context, id ID, owner int64) (bool, error) {
 
 // filedBy lists the bodies in state filed whose first owner it is.
 func filedBy(tx *sqlite.Tx, owner int64) (ids []ID, err error) {
-	rows, err := tx.Query("SELECT id FROM body WHERE owner = ? AND state = 2 AND gone IS NULL", owner)
+	rows, err := tx.Query("SELECT id FROM body WHERE owner = ? AND state = 1 AND gone IS NULL", owner)
 	if err != nil {
 		return nil, err
 	}

@@ -15,8 +15,8 @@ import (
 
 // States of a body's row.
 const (
-	inlined = 1
-	filed   = 2
+	inlined = 0
+	filed   = 1
 )
 
 // Reader gives a body's bytes.

@@ -42,7 +42,7 @@ func (s *Store) reap(ctx context.Context, before int64) error {
 		if err != nil {
 			return err
 		}
-		names, err := s.entries(ctx, "SELECT body, owner, 2 FROM body_unlink WHERE gone <= ? LIMIT ?", before)
+		names, err := s.entries(ctx, "SELECT body, owner, 1 FROM body_unlink WHERE gone <= ? LIMIT ?", before)
 		if err != nil {
 			return err
 		}

@@ -71,7 +71,7 @@ func (s *Store) unrefFurther(tx *sqlite.Tx, id ID, owner int64) error {
 		return err
 	}
 	if !linked { // the name may be there already: Settle gave it before the filer has noted it
-		if err := tx.QueryRow("SELECT state = 2 FROM body WHERE id = ?", int64(id)).Scan(&linked); err != nil {
+		if err := tx.QueryRow("SELECT state = 1 FROM body WHERE id = ?", int64(id)).Scan(&linked); err != nil {
 			return err
 		}
 	}
@@ -124,7 +124,7 @@ func unlinkLater(tx *sqlite.Tx, id ID, owner int64) error {
 // queue held inline goes at once: no session can name it.
 func (s *Store) goneIfFree(tx *sqlite.Tx, id ID, owner int64) error {
 	if owner == Queue {
-		r, err := tx.Exec("DELETE FROM body WHERE id = ?1 AND state = 1 AND refs = 0 AND NOT EXISTS (SELECT 1 FROM body_owner WHERE body = ?1)", int64(id))
+		r, err := tx.Exec("DELETE FROM body WHERE id = ?1 AND state = 0 AND refs = 0 AND NOT EXISTS (SELECT 1 FROM body_owner WHERE body = ?1)", int64(id))
 		if err != nil {
 			return err
 		}

@@ -1,4 +1,4 @@
--- One row per message body. state: 1 inline, 2 filed. gone: unix seconds when
+-- One row per message body. state: 0 inline, 1 filed. gone: unix seconds when
 -- the last holder left; NULL while it is held. The first owner and its count
 -- stand in the row; further owners of the same bytes have a body_owner row.
 CREATE TABLE body (

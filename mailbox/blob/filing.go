@@ -1,0 +1,323 @@
+package blob
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"slices"
+	"sync"
+
+	"mailstead/internal/sqlite"
+)
+
+// A batch of several files is synced by one sync of the whole file
+// system, where that keeps the promise; smaller ones, and those on other file
+// systems, file by file with a few workers, since the file system joins syncs
+// that happen at once.
+const (
+	wholeFrom = 2
+	filers    = 4
+)
+
+// job is one body on its way from row to file.
+type job struct {
+	id      ID
+	owner   int64
+	further []int64
+	bytes   []byte
+}
+
+func (s *Store) fileBatch(ctx context.Context, ids []ID) error {
+	jobs, err := s.jobs(ctx, ids)
+	if err != nil || len(jobs) == 0 {
+		return err
+	}
+	if err := s.makeFolders(jobs); err != nil {
+		return err
+	}
+	if s.whole && len(jobs) >= wholeFrom {
+		err = s.writeWhole(jobs)
+	} else {
+		err = s.writeEach(jobs)
+	}
+	if err != nil {
+		return err
+	}
+	err = s.commitFiled(ctx, jobs)
+	s.step("file: committed")
+	return err
+}
+
+// run is a stretch of ids without a gap.
+func run(ids []ID) (n int) {
+	for n = 1; n < len(ids) && ids[n] == ids[n-1]+1; n++ {
+	}
+	return n
+}
+
+// jobs reads the rows of those ids that are still inline and held.
+func (s *Store) jobs(ctx context.Context, ids []ID) ([]job, error) {
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	var jobs []job
+	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
+		jobs = make([]job, 0, len(ids))
+		for left := ids; len(left) > 0; {
+			n := run(left)
+			err := inlineRows(tx, left[0], left[n-1], func(id ID, owner int64) { jobs = append(jobs, job{id: id, owner: owner}) })
+			if err != nil {
+				return err
+			}
+			left = left[n:]
+		}
+		for i := range jobs {
+			j, ok := &jobs[i], false
+			if j.bytes, ok = s.recent.get(j.id); ok {
+				continue
+			}
+			if err := tx.QueryRow("SELECT bytes FROM inline_body WHERE id = ?", int64(j.id)).Scan(&j.bytes); err != nil {
+				return err
+			}
+		}
+		if len(jobs) == 0 {
+			return nil
+		}
+		return furtherOwners(tx, jobs)
+	})
+	return jobs, err
+}
+
+// inlineRows gives the bodies from first to last that are inline and held.
+func inlineRows(tx *sqlite.Tx, first, last ID, fn func(id ID, owner int64)) error {
+	rows, err := tx.Query("SELECT id, owner FROM body WHERE id BETWEEN ? AND ? AND state = 0 AND gone IS NULL AND owner IS NOT NULL", int64(first), int64(last))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, owner int64
+		if err := rows.Scan(&id, &owner); err != nil {
+			return err
+		}
+		fn(ID(id), owner)
+	}
+	return rows.Err()
+}
+
+func furtherOwners(tx *sqlite.Tx, jobs []job) error {
+	rows, err := tx.Query("SELECT body, owner FROM body_owner WHERE body BETWEEN ? AND ?", int64(jobs[0].id), int64(jobs[len(jobs)-1].id))
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id ID
+		var owner int64
+		if err := rows.Scan(&id, &owner); err != nil {
+			return err
+		}
+		i, ok := slices.BinarySearchFunc(jobs, id, func(j job, id ID) int { return int(j.id - id) })
+		if ok {
+			jobs[i].further = append(jobs[i].further, owner)
+		}
+	}
+	return rows.Err()
+}
+
+func (s *Store) makeFolders(jobs []job) error {
+	for _, j := range jobs {
+		for _, o := range append(j.further, j.owner) {
+			if err := s.need(s.folder(j.id, o)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// writeWhole writes all files and syncs all that the file system holds. The
+// descriptor is opened first: it is what remembers an error of the time between.
+func (s *Store) writeWhole(jobs []job) error {
+	root, err := os.Open(s.dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	for _, j := range jobs {
+		if err := s.writeFile(j, false); err != nil {
+			return err
+		}
+	}
+	s.step("file: written")
+	err = s.syncWhole(root)
+	s.step("file: synced whole")
+	return err
+}
+
+// writeEach writes and syncs file by file, then each folder once.
+func (s *Store) writeEach(jobs []job) error {
+	var wg sync.WaitGroup
+	errs := make([]error, filers)
+	for w := range min(filers, len(jobs)) {
+		wg.Go(func() {
+			for i := w; i < len(jobs) && errs[w] == nil; i += filers {
+				errs[w] = s.writeFile(jobs[i], true)
+			}
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	dirs := make(map[string]bool)
+	for _, j := range jobs {
+		for _, o := range append(j.further, j.owner) {
+			dirs[s.folder(j.id, o)] = true
+		}
+	}
+	s.step("file: written")
+	for dir := range dirs {
+		if err := s.syncFolder(dir); err != nil {
+			return err
+		}
+	}
+	s.step("file: folders synced")
+	return nil
+}
+
+// writeFile writes under the final name: until the commit the row is what
+// counts, so a torn file does no harm and is made anew.
+func (s *Store) writeFile(j job, sync bool) error {
+	path := s.path(j.id, j.owner)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		if err = os.Remove(path); err == nil {
+			f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.step("file: created")
+	if _, err = f.Write(j.bytes); err == nil && sync {
+		err = s.syncFile(f)
+		s.step("file: synced")
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	for _, o := range j.further {
+		to := s.path(j.id, o)
+		if err := os.Remove(to); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err := os.Link(path, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commitFiled makes the files the authority, for those bodies that are still
+// inline, held, and owned as they were.
+func (s *Store) commitFiled(ctx context.Context, jobs []job) error {
+	ids := make([]ID, len(jobs))
+	for i, j := range jobs {
+		ids[i] = j.id
+	}
+	var done map[ID]bool
+	var left []string // names for further owners who have left
+	mark := min(s.known(), ids[0]-1)
+	// Whoever stops waiting for this commit does not know whose bytes count, and
+	// would take a file for one that may be made anew.
+	err := s.db.Update(context.WithoutCancel(ctx), func(tx *sqlite.Tx) error {
+		done, left = make(map[ID]bool, len(jobs)), nil // fn may run twice
+		for i := 0; i < len(ids); {
+			n := run(ids[i:])
+			if err := stateFiled(tx, jobs[i:i+n], done); err != nil {
+				return err
+			}
+			i += n
+		}
+		for _, j := range jobs {
+			for _, o := range j.further {
+				r, err := tx.Exec("UPDATE body_owner SET linked = 1 WHERE body = ? AND owner = ?", int64(j.id), o)
+				if err != nil {
+					return err
+				}
+				if n, _ := r.RowsAffected(); n == 0 && done[j.id] {
+					left = append(left, s.path(j.id, o))
+				}
+			}
+		}
+		return s.mark(tx, mark)
+	})
+	if errors.Is(err, sqlite.ErrFailed) {
+		return s.fail(err) // nor is it known now: these files are left alone
+	}
+	if err != nil {
+		return err
+	}
+	s.swept = max(s.swept, int64(mark))
+	for _, path := range left {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return s.afterFiling(jobs, done)
+}
+
+// stateFiled changes the rows of a stretch of ids, by one statement for all
+// unless some of them changed meanwhile.
+func stateFiled(tx *sqlite.Tx, jobs []job, done map[ID]bool) error {
+	first, last := jobs[0].id, jobs[len(jobs)-1].id
+	same := 0
+	err := inlineRows(tx, first, last, func(id ID, owner int64) {
+		if j := jobs[id-first]; j.owner == owner {
+			done[id] = true
+			same++
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if same == len(jobs) {
+		return setFiled(tx, first, last)
+	}
+	for _, j := range jobs {
+		if !done[j.id] {
+			continue
+		}
+		if err := setFiled(tx, j.id, j.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func setFiled(tx *sqlite.Tx, first, last ID) error {
+	_, err := tx.Exec("UPDATE body SET state = 1 WHERE id BETWEEN ? AND ?", int64(first), int64(last))
+	if err == nil {
+		_, err = tx.Exec("DELETE FROM inline_body WHERE id BETWEEN ? AND ?", int64(first), int64(last))
+	}
+	return err
+}
+
+// afterFiling removes the files of bodies that changed meanwhile; they are
+// looked at again.
+func (s *Store) afterFiling(jobs []job, done map[ID]bool) error {
+	for _, j := range jobs {
+		if done[j.id] {
+			s.recent.drop(j.id)
+			continue
+		}
+		for _, o := range append(j.further, j.owner) {
+			if err := os.Remove(s.path(j.id, o)); err != nil {
+				return err
+			}
+		}
+		s.recent.again([]ID{j.id})
+	}
+	return nil
+}
