@@ -32,15 +32,15 @@ func TestAppend(t *testing.T) {
 		C: i SELECT INBOX
 		S* i OK ...
 		C: j FETCH 1 (FLAGS INTERNALDATE RFC822.SIZE)
-		S: * 1 FETCH (FLAGS (\Seen Work) INTERNALDATE "17-Jul-1996 09:44:25 +0000" RFC822.SIZE 22)
+		S: * 1 FETCH (FLAGS (\Seen Work \Recent) INTERNALDATE "17-Jul-1996 09:44:25 +0000" RFC822.SIZE 22)
 		S: j OK ...
 		C| "k APPEND INBOX {14+}\r\nSubject: k\r\n\r\n\r\n"
 		S: * 2 EXISTS
-		S: * 1 RECENT
+		S: * 2 RECENT
 		S: k OK [APPENDUID ${v} 2] ...
 		C| "l APPEND INBOX ~{15+}\r\nSubject: l\r\n\r\n\x00\r\n"
 		S: * 3 EXISTS
-		S: * 2 RECENT
+		S: * 3 RECENT
 		S: l OK ...
 		C: m FETCH 3 BINARY[1]
 		S: * 3 FETCH (BINARY[1] ~{1}

@@ -159,7 +159,7 @@ func (p *place) in(script string, names ...string) {
 	p.run(b.String() + script)
 }
 
-// deliver puts a message into a mailbox of alice.
+// deliver puts a message into a mailbox of alice; some session has seen it.
 func (p *place) deliver(box, text string, f mailbox.Flags, keywords ...string) mailbox.Placed {
 	p.t.Helper()
 	return p.place(box, text, mailbox.Placing{Flags: f, Keywords: keywords})
@@ -176,6 +176,7 @@ func (p *place) place(box, text string, pl mailbox.Placing) mailbox.Placed {
 	pl.Mailbox = m.ID
 	placed, err := p.boxes.Deliver(ctx, in, p.alice.ID, pl)
 	p.must(err)
+	p.srv.recents.claim(m.ID, placed.UID+1, true)
 	return placed
 }
 

@@ -121,10 +121,13 @@ type listed struct {
 	box        *mailbox.Mailbox // nil when no mailbox has the name
 	subscribed bool
 	children   bool // mailboxes below it
+	shown      bool // fits the patterns
 	wanted     bool // fits the selection options
-	below      bool // something below it does
+	below      bool // something below it does, and is not listed itself
 }
 
+// runList lists what fits. With RECURSIVEMATCH a name is listed for what is below
+// it as well, but only where that is not listed by itself (RFC 5258, 3).
 func (s *session) runList(ctx context.Context, l *listing) error {
 	names, err := s.names(ctx, l.selectSubscribed || l.returnSubscribed)
 	if err != nil {
@@ -135,19 +138,20 @@ func (s *session) runList(ctx context.Context, l *listing) error {
 		n := &names[i]
 		n.wanted = (n.box != nil || l.selectSubscribed) && (!l.selectSubscribed || n.subscribed) &&
 			(!l.selectUse || n.box != nil && n.box.Use != "")
+		n.shown = matchesAny(l.patterns, n.name)
 		byName[n.name] = n
 	}
 	for i := range names {
 		for _, above := range ancestors(names[i].name) {
 			if a := byName[above]; a != nil {
 				a.children = a.children || names[i].box != nil
-				a.below = a.below || names[i].wanted
+				a.below = a.below || names[i].wanted && !names[i].shown
 			}
 		}
 	}
 	for i := range names {
 		n := &names[i]
-		if !n.wanted && !(l.recursive && n.below) || !matchesAny(l.patterns, n.name) {
+		if !n.shown || !n.wanted && !(l.recursive && n.below) {
 			continue
 		}
 		s.writeListed(l, n)

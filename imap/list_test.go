@@ -131,6 +131,9 @@ func TestListExtended(t *testing.T) {
 		S: * LIST (\HasChildren) "/" foo ("CHILDINFO" ("SUBSCRIBED"))
 		S: * LIST (\NonExistent \HasNoChildren) "/" gone ("CHILDINFO" ("SUBSCRIBED"))
 		S: e OK ...
+		C: e2 LIST (SUBSCRIBED RECURSIVEMATCH) "" foo*
+		S: * LIST (\HasNoChildren \Subscribed) "/" foo/bar/baz
+		S: e2 OK ...
 		C: f LIST (RECURSIVEMATCH) "" *
 		S: f BAD ...
 		C: g LIST (SPECIAL-USE) "" % RETURN (SPECIAL-USE SUBSCRIBED CHILDREN STATUS (MESSAGES SIZE))

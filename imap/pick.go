@@ -21,10 +21,26 @@ type picked struct {
 // pick resolves a set of the running command: UIDs after UID, else sequence
 // numbers. UIDs that are not there count for nothing; a sequence number that
 // the client was never told of is its mistake (RFC 9051, 9: seq-number).
-func (s *session) pick(set wire.NumSet) (picked, error) { return s.view.pick(set, s.uid) }
+func (s *session) pick(set wire.NumSet) (p picked, err error) {
+	v := s.view
+	if !s.uid && !set.Saved {
+		n := uint32(v.told)
+		for _, r := range set.Ranges {
+			if from, to := r.Resolve(n); from == 0 || to > n {
+				return p, bad("no such message")
+			}
+		}
+	}
+	p = v.pick(set, s.uid)
+	for _, g := range v.gone {
+		p.gone = p.gone || !s.uid && !set.Saved && p.has(g.pos)
+	}
+	return p, nil
+}
 
-func (v *view) pick(set wire.NumSet, uid bool) (picked, error) {
-	var p picked
+// pick resolves a set of UIDs or of sequence numbers; what is not there counts
+// for nothing.
+func (v *view) pick(set wire.NumSet, uid bool) (p picked) {
 	switch {
 	case set.Saved:
 		p.spans = v.spansOf(v.saved)
@@ -34,17 +50,13 @@ func (v *view) pick(set wire.NumSet, uid bool) (picked, error) {
 		n := uint32(v.told)
 		for _, r := range set.Ranges {
 			from, to := r.Resolve(n)
-			if from == 0 || to > n {
-				return picked{}, bad("no such message")
+			if from, to = max(from, 1), min(to, n); from <= to {
+				p.spans = append(p.spans, span{int(from) - 1, int(to)})
 			}
-			p.spans = append(p.spans, span{int(from) - 1, int(to)})
 		}
 	}
 	p.spans = joined(p.spans)
-	for _, g := range v.gone {
-		p.gone = p.gone || !uid && !set.Saved && p.has(g.pos)
-	}
-	return p, nil
+	return p
 }
 
 // uidSpans finds the positions of ranges of UIDs. "*" is the last message's.

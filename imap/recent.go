@@ -7,8 +7,9 @@ import (
 )
 
 // recents remembers up to which UID the messages of a mailbox have been shown
-// to some session, for IMAP4rev1's \Recent (RFC 3501, 2.3.2). It lives in memory
-// only: after a start, what is there already is recent to nobody.
+// to some session, for IMAP4rev1's \Recent. It lives in memory only: after a
+// start nobody knows which session was the first, and then a message "should be
+// considered recent" (RFC 3501, 2.3.2).
 type recents struct {
 	mu   sync.Mutex
 	next map[int64]uint32
@@ -22,11 +23,11 @@ func (r *recents) claim(mailbox int64, uidNext uint32, take bool) (wire.Range, b
 	if r.next == nil {
 		r.next = make(map[int64]uint32)
 	}
-	from, ok := r.next[mailbox]
-	if !ok || take && uidNext > from {
+	from := max(r.next[mailbox], 1)
+	if take && uidNext > from {
 		r.next[mailbox] = uidNext
 	}
-	if !ok || from >= uidNext {
+	if from >= uidNext {
 		return wire.Range{}, false
 	}
 	return wire.Range{From: from, To: uidNext - 1}, true

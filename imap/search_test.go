@@ -49,7 +49,7 @@ func TestSearch(t *testing.T) {
 		{"1 2 3 4", "ALL"}, {"1", "SEEN"}, {"2 3 4", "UNSEEN"}, {"2", "ANSWERED"}, {"1 3 4", "UNANSWERED"}, {"3", "DELETED"}, {"1 2 4", "UNDELETED"},
 		{"3", "DRAFT"}, {"1 2 4", "UNDRAFT"}, {"2", "FLAGGED"}, {"1 3 4", "UNFLAGGED"}, {"", "RECENT"}, {"1 2 3 4", "OLD"}, {"", "NEW"},
 		{"2", "KEYWORD work"}, {"1 3 4", "UNKEYWORD Work"}, {"", "KEYWORD wor"},
-		{"1 2", "1:2"}, {"4", "*"}, {"2 3 4", "2:*"}, {"2 3", "UID 2:3"}, {"4", "UID 9:*"}, {"", "UID 9"}, {"1 4", "NOT 2:3"},
+		{"1 2", "1:2"}, {"4", "*"}, {"2 3 4", "2:*"}, {"2 3", "UID 2:3"}, {"4", "UID 9:*"}, {"4", "9:*"}, {"4", "*:9"}, {"3 4", "*:3"}, {"", "9"}, {"2 3 4", "4:2"}, {"", "UID 9"}, {"1 4", "NOT 2:3"},
 		{"1", "FROM ANN"}, {"1 2", "FROM example.org"}, {"", "FROM example.net"}, {"1", "TO example.net"}, {"1", "CC c@example.com"}, {"2", "BCC hidden"},
 		{"2", "SUBJECT two"}, {"1 2 3 4", `SUBJECT ""`}, {"1", `SUBJECT one SEEN`}, {"3", "SUBJECT THREE"},
 		{"1", "HEADER Message-ID one@x"}, {"1", "HEADER X-Thing value"}, {"1", `HEADER X-Thing ""`}, {"", "HEADER X-Thing nothing"}, {"2", `HEADER Bcc ""`},
@@ -70,7 +70,7 @@ func TestSearch(t *testing.T) {
 	search("1", "CHARSET utf-8 SUBJECT {7+}\r\nGR\xc3\x9c\xc3\x9fE")
 	search("1", "TO \"j\xc3\x9crgen\"")
 	for command, want := range map[string]string{
-		"SEARCH CHARSET KOI8-R ALL": "NO [BADCHARSET (US-ASCII UTF-8)]", "SEARCH": "BAD", "SEARCH BOGUS": "BAD", "SEARCH 9": "BAD", "SEARCH NOT": "BAD",
+		"SEARCH CHARSET KOI8-R ALL": "NO [BADCHARSET (US-ASCII UTF-8)]", "SEARCH": "BAD", "SEARCH BOGUS": "BAD", "SEARCH 0": "BAD", "SEARCH NOT": "BAD",
 		"SEARCH OR SEEN": "BAD", "SEARCH (SEEN": "BAD", "SEARCH ON 31-Feb-2026": "BAD", "SEARCH YOUNGER 0": "BAD", "SEARCH RETURN (BOGUS) ALL": "BAD",
 		"SEARCH " + strings.Repeat("NOT ", maxDepth+1) + "SEEN": "BAD", "SEARCH " + strings.Repeat("(", 10000): "BAD",
 	} {

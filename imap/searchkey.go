@@ -164,15 +164,13 @@ func (q *searching) key() criterion {
 func (q *searching) set(uid bool) criterion {
 	s := q.s
 	set := s.r.NumSet()
-	var p picked
-	var err error
-	done := false
+	var p *picked
 	return leaf{fromSnapshot, func(x *examined) (bool, error) {
-		if !done {
-			p, err = s.view.pick(set, uid)
-			done = true
+		if p == nil {
+			found := s.view.pick(set, uid)
+			p = &found
 		}
-		return p.has(x.pos), err
+		return p.has(x.pos), nil
 	}}
 }
 
