@@ -40,100 +40,113 @@ func (p *listParser) endGroup() {
 	}
 }
 
+// item is the present entry of the list: what is known of it so far.
+type item struct {
+	ImapAddress
+	comment    string
+	hasComment bool
+	done       bool // the address is complete; what follows is a comment at most
+}
+
 // item reads up to and with the next comma, semicolon or colon of a group.
 func (p *listParser) item() {
 	whole := p.s
 	p.words.reset()
-	var a ImapAddress
-	var comment string
-	var hasComment bool
-	done := false // the address itself is complete; what follows is a name at most
+	var it item
 	for p.s != "" {
 		switch c := p.s[0]; c {
 		case ' ', '\t', '\r', '\n':
 			p.s = p.s[1:]
 			p.words.gap = true
 		case '(':
-			comment, p.s = cutComment(p.s)
-			hasComment = true
-			p.words.gap = true
+			it.comment, p.s = cutComment(p.s)
+			it.hasComment, p.words.gap = true, true
 		case ',', ';':
 			p.s = p.s[1:]
-			p.emit(a, comment, hasComment, done)
+			p.emit(it)
 			if c == ';' {
 				p.endGroup()
 			}
 			return
 		case ':':
-			if done || p.inGroup || p.words.empty() {
-				p.words.add(p.s[:1], false)
-				p.s = p.s[1:]
+			p.s = p.s[1:]
+			if it.done || p.inGroup || p.words.empty() {
+				p.words.add(":", false)
 				continue
 			}
-			p.s = p.s[1:]
 			p.list = append(p.list, ImapAddress{Mailbox: p.words.phrase(), HasMailbox: true})
 			p.inGroup = true
 			return
 		case '<':
-			if done && !a.HasRoute && !a.HasName { // "a@b <a@b>": the first is the name
-				p.words.reset()
-				p.words.add(strings.TrimRight(whole[:len(whole)-len(p.s)], " \t\r\n"), true)
-				p.words.text = trimLeftSpace(p.words.text)
-				a = ImapAddress{}
-			}
-			if !p.words.empty() {
-				a.Name, a.HasName = p.words.phrase(), true
-			}
-			p.angle(&a)
-			done = true
+			p.bracket(&it, whole)
 		case '@':
-			p.s = p.s[1:]
-			if done {
-				if d := p.domain(); !p.words.gap && len(a.Host) < maxPath { // "a@b@c"
-					a.Host += "@" + d
-				}
-				continue
-			}
-			a.Name, a.Mailbox = p.words.localPart()
-			a.HasName, a.HasMailbox, a.HasHost = a.Name != "", true, true
-			a.Host = p.domain()
-			done = true
-			p.words.gap = false
+			p.at(&it)
 		case '"':
 			var text string
 			text, p.s = cutQuoted(p.s)
-			if !done {
-				p.words.add(text, true)
-			}
+			p.word(&it, text, true)
 		case '>':
 			p.s = p.s[1:]
 		default:
 			n := atomLen(p.s)
-			if !done {
-				p.words.add(p.s[:n], false)
-			}
+			word := p.s[:n]
 			p.s = p.s[n:]
+			p.word(&it, word, false)
 		}
 	}
-	p.emit(a, comment, hasComment, done)
+	p.emit(it)
+}
+
+func (p *listParser) word(it *item, s string, quoted bool) {
+	if !it.done {
+		p.words.add(s, quoted)
+	}
+}
+
+// bracket reads "<address>", the words before it being the name; of
+// "a@b <a@b>" the first address is.
+func (p *listParser) bracket(it *item, whole string) {
+	if it.done && !it.HasRoute && !it.HasName {
+		p.words.reset()
+		p.words.add(strings.Trim(whole[:len(whole)-len(p.s)], " \t\r\n"), true)
+		it.ImapAddress = ImapAddress{}
+	}
+	if !p.words.empty() {
+		it.Name, it.HasName = p.words.phrase(), true
+	}
+	p.angle(&it.ImapAddress)
+	it.done = true
+}
+
+// at reads the domain of an address without brackets.
+func (p *listParser) at(it *item) {
+	p.s = p.s[1:]
+	d := p.domain()
+	if it.done {
+		if !p.words.gap && len(it.Host) < maxPath { // "a@b@c"
+			it.Host += "@" + d
+		}
+		return
+	}
+	it.Name, it.Mailbox = p.words.localPart()
+	it.HasName, it.HasMailbox, it.HasHost = it.Name != "", true, true
+	it.Host = d
+	it.done, p.words.gap = true, false
 }
 
 // emit appends the item unless it is empty. Words alone are a local part
 // without its domain.
-func (p *listParser) emit(a ImapAddress, comment string, hasComment, done bool) {
-	if !done {
+func (p *listParser) emit(it item) {
+	if !it.done {
 		if p.words.empty() && !p.words.quoted {
 			return
 		}
-		a.Mailbox, a.HasMailbox, a.HasHost = p.words.phrase(), true, true
+		it.Mailbox, it.HasMailbox, it.HasHost = p.words.phrase(), true, true
 	}
-	if hasComment && !a.HasName {
-		a.Name, a.HasName = strings.TrimSpace(comment), true
-		if a.Name == "" {
-			a.HasName = false
-		}
+	if name := strings.TrimSpace(it.comment); it.hasComment && !it.HasName && name != "" {
+		it.Name, it.HasName = name, true
 	}
-	p.list = append(p.list, a)
+	p.list = append(p.list, it.ImapAddress)
 }
 
 // angle reads "<@a,@b:local@domain>".
@@ -241,77 +254,3 @@ func atomLen(s string) int {
 	}
 	return len(s)
 }
-
-// wordList gathers the words of a phrase or local part, one space where there
-// was any white space. Most have one word: then nothing is copied.
-type wordList struct {
-	text   string // the only word, while buf is empty
-	buf    []byte
-	last   int  // where the last word starts
-	any    bool // a word came
-	gap    bool // white space came since the last word
-	quoted bool
-}
-
-func (w *wordList) reset() { *w = wordList{buf: w.buf[:0]} }
-
-func (w *wordList) empty() bool { return w.text == "" && len(w.buf) == 0 }
-
-func (w *wordList) add(s string, quoted bool) {
-	w.quoted = w.quoted || quoted
-	if !w.any {
-		w.text, w.any, w.gap = s, true, false
-		return
-	}
-	if len(w.buf) == 0 {
-		w.buf = append(w.buf, w.text...)
-	}
-	if w.gap {
-		if len(w.buf) > 0 {
-			w.buf = append(w.buf, ' ')
-		}
-		w.last = len(w.buf)
-	}
-	w.gap = false
-	w.buf = append(w.buf, s...)
-}
-
-// phrase is all words.
-func (w *wordList) phrase() string {
-	if len(w.buf) == 0 {
-		return w.text
-	}
-	return string(w.buf)
-}
-
-// joined is all words as a local part: no white space around dots.
-func (w *wordList) joined() string {
-	s := w.phrase()
-	if w.quoted || strings.IndexByte(s, ' ') < 0 {
-		return s
-	}
-	return strings.ReplaceAll(strings.ReplaceAll(s, " .", "."), ". ", ".")
-}
-
-// localPart is what stands before "@" without brackets: the last word, with
-// those that dots tie to it; words before it are a name.
-func (w *wordList) localPart() (name, local string) {
-	if len(w.buf) == 0 {
-		return "", w.text
-	}
-	last := w.last
-	for last > 1 && (w.buf[last-2] == '.' || last < len(w.buf) && w.buf[last] == '.') {
-		i := last - 1
-		for i > 0 && w.buf[i-1] != ' ' {
-			i--
-		}
-		last = i
-	}
-	local = strings.ReplaceAll(string(w.buf[last:]), " ", "")
-	if w.quoted && last == w.last { // a quoted string may hold spaces of its own
-		local = string(w.buf[last:])
-	}
-	return strings.TrimRight(string(w.buf[:last]), " "), local
-}
-
-func trimLeftSpace(s string) string { return strings.TrimLeft(s, " \t\r\n") }

@@ -39,18 +39,8 @@ func (c *importCommand) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	var local imported // what cannot even be read here
-	for i, path := range c.Paths {
-		c.Paths[i] = filepath.Clean(path)
-	}
-	src := &importer.Source{Paths: c.Paths, Mailbox: c.Mailbox, KeepQuotes: c.KeepQuotes}
-	src.Bad = func(path string, err error) {
-		if errors.Is(err, importer.ErrNoMail) && !slices.Contains(c.Paths, path) {
-			local.PassedOver = append(local.PassedOver, path)
-			return
-		}
-		local.Fail(path, err)
-	}
+	var done imported
+	src := c.source(&done)
 	total, err := src.Size()
 	if err != nil {
 		return err
@@ -60,7 +50,7 @@ func (c *importCommand) Run(p *program) error {
 	in, feed := io.Pipe()
 	fed := make(chan error, 1)
 	go func() {
-		err := sendAll(p, src, importer.NewEncoder(feed), func(done int64) { bar.show("importing", done, total) })
+		err := sendAll(p, src, importer.NewEncoder(feed), func(now int64) { bar.show("importing", now, total) })
 		feed.CloseWithError(err) // io.EOF at the other end when nil
 		fed <- err
 	}()
@@ -71,25 +61,44 @@ func (c *importCommand) Run(p *program) error {
 	}}
 	err = caller.Stream(p.ctx, "import", control.ImportMail{Address: c.Account, Again: c.Again}, in, out)
 	in.CloseWithError(errStopped)
-	e := <-fed
-	bar.end()
-	if e != nil && !errors.Is(e, errStopped) {
+	if e := <-fed; e != nil && !errors.Is(e, errStopped) {
 		err = e
 	}
-	local.add(res)
+	bar.end()
+	done.add(res)
 	if p.ctx.Err() != nil {
 		err = errInterrupted
 	}
-	if err != nil && res.Imported == 0 && local.Failed == 0 {
+	return done.report(p, err)
+}
+
+// source reads the files here, where the person who asked may read them; what
+// cannot be read is noted in done.
+func (c *importCommand) source(done *imported) *importer.Source {
+	for i, path := range c.Paths {
+		c.Paths[i] = filepath.Clean(path)
+	}
+	return &importer.Source{Paths: c.Paths, Mailbox: c.Mailbox, KeepQuotes: c.KeepQuotes, Bad: func(path string, err error) {
+		if errors.Is(err, importer.ErrNoMail) && !slices.Contains(c.Paths, path) {
+			done.PassedOver = append(done.PassedOver, path)
+			return
+		}
+		done.Fail(path, err)
+	}}
+}
+
+// report says what was done, and what ended it.
+func (i *imported) report(p *program, err error) error {
+	if err != nil && i.Imported == 0 && i.Failed == 0 {
 		return err
 	}
-	if e := p.show(local, func(w io.Writer) { printImport(p, w, local) }); err == nil {
+	if e := p.show(i, func(w io.Writer) { i.print(p, w) }); err == nil {
 		err = e
 	}
 	switch {
 	case err != nil:
 		return goOn(err, "run the same command again: it goes on where it stopped")
-	case local.Failed > 0:
+	case i.Failed > 0:
 		return errFindings
 	}
 	return nil
@@ -141,23 +150,23 @@ func sendAll(p *program, src *importer.Source, e *importer.Encoder, passed func(
 	return err
 }
 
-func printImport(p *program, w io.Writer, r imported) {
-	for i, path := range r.PassedOver {
-		if i == 20 {
-			fmt.Fprintf(w, "%s and %d more\n", p.paint(dim, "no mail in:"), len(r.PassedOver)-i)
+func (i *imported) print(p *program, w io.Writer) {
+	for n, path := range i.PassedOver {
+		if n == 20 {
+			fmt.Fprintf(w, "%s and %d more\n", p.paint(dim, "no mail in:"), len(i.PassedOver)-n)
 			break
 		}
 		fmt.Fprintf(w, "%s %s\n", p.paint(dim, "no mail in:"), clean(path))
 	}
-	for _, text := range r.Problems {
+	for _, text := range i.Problems {
 		fmt.Fprintf(w, "%s %s\n", p.paint(yellow, "not imported:"), clean(text))
 	}
-	fmt.Fprintf(w, "%s imported (%s)", plural(r.Imported, "message", "messages"), bytesText(r.Bytes))
-	if r.Present > 0 {
-		fmt.Fprintf(w, ", %d were there from an earlier import", r.Present)
+	fmt.Fprintf(w, "%s imported (%s)", plural(i.Imported, "message", "messages"), bytesText(i.Bytes))
+	if i.Present > 0 {
+		fmt.Fprintf(w, ", %d were there from an earlier import", i.Present)
 	}
-	if r.Failed > 0 {
-		fmt.Fprintf(w, ", %d not", r.Failed)
+	if i.Failed > 0 {
+		fmt.Fprintf(w, ", %d not", i.Failed)
 	}
 	fmt.Fprintln(w, ".")
 }

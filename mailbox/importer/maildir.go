@@ -41,7 +41,7 @@ type maildirFile struct {
 
 // maildir imports a Maildir and the mailboxes inside it.
 func (w *walk) maildir(path, box string, depth int) error {
-	if depth > maxFolders { // a link to itself
+	if depth > maxFolders {
 		return w.bad(path, errTooDeep)
 	}
 	if err := w.maildirMessages(path, box); err != nil {
@@ -54,7 +54,7 @@ func (w *walk) maildir(path, box string, depth int) error {
 	for _, e := range entries {
 		name := e.Name()
 		inner := filepath.Join(path, name)
-		if name == "cur" || name == "new" || name == "tmp" || !isDir(inner) {
+		if name == "cur" || name == "new" || name == "tmp" || !isDir(inner) || linked(e, inner) {
 			continue
 		}
 		target := box

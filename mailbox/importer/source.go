@@ -181,7 +181,7 @@ func (w *walk) folder(path, box string, depth int) error {
 	for _, e := range entries {
 		name := e.Name()
 		inner := filepath.Join(path, name)
-		if strings.HasPrefix(name, ".") && !isMaildir(inner) {
+		if strings.HasPrefix(name, ".") && !isMaildir(inner) || linked(e, inner) {
 			continue
 		}
 		info, err := os.Stat(inner)
@@ -206,6 +206,9 @@ func (w *walk) folder(path, box string, depth int) error {
 	}
 	return nil
 }
+
+// linked tells a link to a folder: such are not followed, they may lead back.
+func linked(e os.DirEntry, path string) bool { return e.Type()&fs.ModeSymlink != 0 && isDir(path) }
 
 // ignoredFile tells what mail programs keep beside mail.
 func ignoredFile(name string) bool {
