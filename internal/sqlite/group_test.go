@@ -303,7 +303,29 @@ func TestLargeBatch(t *testing.T) {
 	if s := db.Stats(); s.Reruns != 0 || s.Commits >= s.Updates {
 		t.Errorf("%+v", s)
 	}
+	if err := db.Checkpoint(context.Background()); err != nil {
+		t.Error(err)
+	}
 	if err := Verify(context.Background(), path); err != nil {
+		t.Error(err)
+	}
+}
+
+// An fn that ends its goroutine (a test's FailNow, say) leaves nobody waiting.
+func TestGoexitAnswersEverybody(t *testing.T) {
+	t.Parallel()
+	db := openKV(t, Options{})
+	errs := batch(t, db, context.Background(), 15, func(*Tx) error { runtime.Goexit(); return nil })
+	told := 0
+	for _, err := range errs {
+		if errors.Is(err, ErrFailed) {
+			told++
+		}
+	}
+	if told == 0 {
+		t.Error("nobody was told")
+	}
+	if err := db.Update(context.Background(), put("after")); !errors.Is(err, ErrFailed) {
 		t.Error(err)
 	}
 }

@@ -96,5 +96,8 @@ func (db *DB) View(ctx context.Context, fn func(tx *Tx) error) error {
 	if e := c.run("COMMIT"); e != nil && err == nil {
 		err = fmt.Errorf("end of view: %w", e)
 	}
+	if !c.autocommit() { // never hand an open transaction on
+		c.run("ROLLBACK")
+	}
 	return err
 }

@@ -109,11 +109,12 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if db.disk, err = newDisk(o.Synchronous == "FULL"); err != nil {
 		return nil, err
 	}
+	_, missing := os.Stat(path)
 	if db.w, err = db.connect(lib.SQLITE_OPEN_READWRITE | lib.SQLITE_OPEN_CREATE); err != nil {
 		db.disk.close()
 		return nil, err
 	}
-	if err := db.prepareFile(ctx); err != nil {
+	if err := db.prepareFile(ctx, missing != nil); err != nil {
 		db.w.close()
 		db.disk.close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -157,14 +158,28 @@ func (db *DB) connect(flags int32) (*conn, error) {
 	return c, nil
 }
 
-// prepareFile migrates and makes the names of the file and its log durable.
-func (db *DB) prepareFile(ctx context.Context) error {
+// prepareFile migrates and makes the names of the file and its log durable: the
+// look at the schema has made the log, so that no commit has to do it. The
+// folders of a new file may be new as well.
+func (db *DB) prepareFile(ctx context.Context, fresh bool) error {
 	if err := db.migrate(ctx); err != nil {
 		return err
 	}
-	// A first write makes the log, so that its name is synced here and no
-	// commit has to do it.
-	return syncFolder(filepath.Dir(db.path))
+	if _, err := db.w.integer("PRAGMA schema_version"); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(filepath.Dir(db.path))
+	if err == nil {
+		err = syncFolder(dir)
+	}
+	for fresh && err == nil && dir != filepath.Dir(dir) {
+		dir = filepath.Dir(dir)
+		err = syncFolder(dir)
+		if errors.Is(err, fs.ErrPermission) { // then its folders are not ours either
+			return nil
+		}
+	}
+	return err
 }
 
 func syncFolder(name string) error {

@@ -98,11 +98,33 @@ func (db *DB) await() *request {
 
 // write is the writer.
 func (db *DB) write() {
-	defer close(db.written)
+	orderly := false
+	defer func() {
+		if !orderly { // fn ended its goroutine, which is this one
+			db.fail(errors.New("the writer was ended by the function it ran"))
+			db.abandon()
+		}
+		close(db.written)
+	}()
 	for r := db.await(); r != nil; r = db.await() {
 		db.batch(r)
 		db.restartLog()
 	}
+	orderly = true
+}
+
+// abandon answers everybody who waits, when there is no writer any more.
+func (db *DB) abandon() {
+	db.answer(db.joined, db.failure())
+	for _, r := range db.taken[max(0, db.at-1):] {
+		r.done <- db.failure()
+	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	for _, r := range db.queue {
+		r.done <- db.failure()
+	}
+	db.queue = nil
 }
 
 // between runs fn on the writer between two batches.
