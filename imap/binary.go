@@ -8,12 +8,12 @@ import (
 )
 
 // binaryItem is BINARY[...] (RFC 3516, 4.2): a part with its transfer encoding
-// undone.
+// undone. Headers and texts, which the RFC does not name, come as they are.
 func binaryItem(sec section, label string, seen bool) fetchItem {
 	return fetchItem{needs: needsBytes, seen: seen, write: func(f *fetching, m *fetched) error {
 		f.s.w.Str(label)
 		f.s.w.Byte(' ')
-		open, err := m.decoded(&sec)
+		open, err := f.decoded(m, &sec)
 		if open == nil {
 			f.s.w.Str("NIL")
 			return err
@@ -40,7 +40,7 @@ func binarySizeItem(sec section, label string) fetchItem {
 	return fetchItem{needs: needsBytes, write: func(f *fetching, m *fetched) error {
 		f.s.w.Str(label)
 		f.s.w.Byte(' ')
-		open, err := m.decoded(&sec)
+		open, err := f.decoded(m, &sec)
 		if open == nil {
 			f.s.w.Byte('0')
 			return err
@@ -56,13 +56,20 @@ func binarySizeItem(sec section, label string) fetchItem {
 
 // decoded gives a function that starts reading the decoded part, nil when there
 // is no such part, and a refusal when its encoding is not known.
-func (m *fetched) decoded(sec *section) (open func() io.Reader, err error) {
+func (f *fetching) decoded(m *fetched, sec *section) (open func() io.Reader, err error) {
+	if sec.spec == fields || sec.spec == fieldsNot {
+		found, ok := f.fields(m, sec)
+		if !ok {
+			return nil, nil
+		}
+		return func() io.Reader { return bytes.NewReader(found) }, nil
+	}
 	span, ok := m.locate(sec)
 	if !ok {
 		return nil, nil
 	}
 	encoding := ""
-	if len(sec.path) > 0 {
+	if len(sec.path) > 0 && sec.spec == whole {
 		if p := find(m.root, sec.path); !p.Multipart() && !p.IsMessage() {
 			encoding = p.Encoding
 		}

@@ -56,16 +56,28 @@ func (m *fetched) outermost(sec *section) bool {
 // writeFields writes the fields that a section names, in their own order, and
 // the empty line behind them (RFC 9051, 6.4.5.1).
 func (f *fetching) writeFields(m *fetched, sec *section) error {
-	span, ok := m.locate(sec)
+	found, ok := f.fields(m, sec)
 	if !ok {
 		f.s.w.Str("NIL")
 		return nil
 	}
+	offset, size := sec.cut(int64(len(found)))
+	f.s.w.Literal(found[offset : offset+size])
+	return nil
+}
+
+// fields gathers the fields that a section names. They are good until the next
+// call.
+func (f *fetching) fields(m *fetched, sec *section) (found []byte, ok bool) {
+	span, ok := m.locate(sec)
+	if !ok {
+		return nil, false
+	}
+	span.End = min(span.End, span.Start+2*message.MaxHeader)
 	f.scratch = slices.Grow(f.scratch[:0], int(span.Len()))[:span.Len()]
 	if _, err := io.ReadFull(io.NewSectionReader(m.bytes, span.Start, span.Len()), f.scratch); err != nil {
 		f.damaged(m, err)
-		f.s.w.Str("NIL")
-		return nil
+		return nil, false
 	}
 	f.found = f.found[:0]
 	for _, field := range message.ParseHeader(f.scratch).Fields {
@@ -77,7 +89,5 @@ func (f *fetching) writeFields(m *fetched, sec *section) error {
 		f.found = append(f.found, '\r', '\n')
 	}
 	f.found = append(f.found, '\r', '\n')
-	offset, size := sec.cut(int64(len(f.found)))
-	f.s.w.Literal(f.found[offset : offset+size])
-	return nil
+	return f.found, true
 }

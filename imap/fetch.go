@@ -115,15 +115,15 @@ func (s *session) fetchItem(f *fetching, name string) {
 	switch {
 	case name == "UID" && s.uid: // it is there
 	case bracket && (name == "BODY" || name == "BODY.PEEK"):
-		sec, label := s.section(false)
+		sec, label := s.section()
 		label = s.partialRange(&sec, "BODY"+label)
 		f.add(sectionItem(sec, label, name == "BODY"))
 	case bracket && (name == "BINARY" || name == "BINARY.PEEK"):
-		sec, label := s.section(true)
+		sec, label := s.section()
 		label = s.partialRange(&sec, "BINARY"+label)
 		f.add(binaryItem(sec, label, name == "BINARY"))
 	case bracket && name == "BINARY.SIZE":
-		sec, label := s.section(true)
+		sec, label := s.section()
 		f.add(binarySizeItem(sec, name+label))
 	case name == "RFC822":
 		f.add(sectionItem(section{}, name, true))

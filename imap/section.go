@@ -33,9 +33,9 @@ type section struct {
 // maxPath bounds the part numbers of a section; no message is that deep.
 const maxPath = message.MaxDepth + 1
 
-// section takes a section in brackets. binary allows part numbers only
-// (section-binary). It returns its canonical form too, as responses name it.
-func (s *session) section(binary bool) (sec section, label string) {
+// section takes a section in brackets. It returns its canonical form too, as
+// responses name it.
+func (s *session) section() (sec section, label string) {
 	s.r.Expect('[')
 	var b strings.Builder
 	b.WriteByte('[')
@@ -57,14 +57,14 @@ func (s *session) section(binary bool) (sec section, label string) {
 		if len(sec.path) > 0 {
 			b.WriteByte('.')
 		}
-		s.specifier(&sec, &b, binary)
+		s.specifier(&sec, &b)
 	}
 	s.r.Expect(']')
 	b.WriteByte(']')
 	return sec, b.String()
 }
 
-func (s *session) specifier(sec *section, b *strings.Builder, binary bool) {
+func (s *session) specifier(sec *section, b *strings.Builder) {
 	name := s.r.Label()
 	b.WriteString(name)
 	switch name {
@@ -83,9 +83,6 @@ func (s *session) specifier(sec *section, b *strings.Builder, binary bool) {
 		}
 	default:
 		s.r.Fail("unknown section")
-	}
-	if binary {
-		s.r.Fail("part numbers only")
 	}
 	if sec.spec == fields || sec.spec == fieldsNot {
 		s.fieldNames(sec, b)

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -133,6 +134,10 @@ func TestSections(t *testing.T) {
 			{"1", "BINARY.PEEK[5]<3.9>", "\x03\x04"},
 			{"1", "BINARY.SIZE[5]", "5"},
 			{"1", "BINARY.SIZE[1]", "11"},
+			{"1", "BINARY[TEXT]", nestBody},
+			{"1", "BINARY[2.1.MIME]", nestPart21[0]},
+			{"1", "BINARY.SIZE[2.HEADER.FIELDS (Subject)]", strconv.Itoa(len(crlfs("Subject: inner two\n\n")))},
+			{"1", "BINARY.PEEK[2.HEADER.FIELDS (Subject)]<3.4>", "ject"},
 			{"1", "BINARY[2]", nestMsg2Head + nestMsg2Body},
 			{"1", "BINARY[9]", "NIL"},
 			{"1", "BINARY[]", prefix + nested},
@@ -158,7 +163,7 @@ func TestSections(t *testing.T) {
 			}
 		}
 		for _, bad := range []string{"BODY[0]", "BODY[1.0]", "BODY[MIME]", "BODY[1.]", "BODY[HEADER.FIELDS]", "BODY[HEADER.FIELDS ()]",
-			"BODY[]<0.0>", "BODY[]<1>", "BODY[X]", "BODY[", "BINARY[TEXT]", "BINARY", "BODY.PEEK", "(FLAGS ALL)", "()", "BODY[" + strings.Repeat("1.", 60) + "1]"} {
+			"BODY[]<0.0>", "BODY[]<1>", "BODY[X]", "BODY[", "BINARY[X]", "BINARY", "BODY.PEEK", "(FLAGS ALL)", "()", "BODY[" + strings.Repeat("1.", 60) + "1]"} {
 			if _, tagged := c.do("FETCH 1 " + bad); !strings.HasPrefix(tagged, "BAD") {
 				t.Errorf("%s: %s", bad, tagged)
 			}
@@ -187,7 +192,7 @@ func FuzzSection(f *testing.F) {
 	f.Add("]")
 	f.Fuzz(func(t *testing.T, in string) {
 		s := parser(in)
-		sec, label := s.section(false)
+		sec, label := s.section()
 		s.partialRange(&sec, label)
 		if s.r.Err() == nil && strings.ContainsAny(label, "\r\n\x00") {
 			t.Errorf("%q: label %q", in, label)
