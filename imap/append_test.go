@@ -32,7 +32,7 @@ func TestAppend(t *testing.T) {
 		C: i SELECT INBOX
 		S* i OK ...
 		C: j FETCH 1 (FLAGS INTERNALDATE RFC822.SIZE)
-		S: * 1 FETCH (FLAGS (\Seen Work \Recent) INTERNALDATE "17-Jul-1996 09:44:25 +0000" RFC822.SIZE 22)
+		S: * 1 FETCH (FLAGS (\Seen Work \Recent) INTERNALDATE "17-Jul-1996 02:44:25 -0700" RFC822.SIZE 22)
 		S: j OK ...
 		C| "k APPEND INBOX {14+}\r\nSubject: k\r\n\r\n\r\n"
 		S: * 2 EXISTS

@@ -25,7 +25,7 @@ func parser(line string) *session {
 
 func TestSearch(t *testing.T) {
 	p := newPlace(t)
-	day := func(d int) time.Time { return time.Date(2026, 3, d, 23, 30, 0, 0, time.UTC) }
+	day := func(d int) time.Time { return time.Date(2026, 3, d, 23, 30, 0, 0, time.FixedZone("", -5*3600)) }
 	p.place("INBOX", crlfs("From: Ann <ann@example.org>\nTo: =?iso-8859-1?q?J=FCrgen?= <j@example.net>\nCc: c@example.com\n"+
 		"Subject: =?utf-8?b?R3LDvMOfZQ==?= one\nDate: Mon, 02 Mar 2026 01:00:00 +0200\nMessage-ID: <one@x>\nX-Thing: Some  value\n\nplain body\n"),
 		mailbox.Placing{Received: day(1), Flags: mailbox.Seen})

@@ -63,9 +63,10 @@ func (s *Store) append(tx *sqlite.Tx, in *Incoming, p Placing, share int64) (Pla
 	if err != nil {
 		return Placed{}, err
 	}
-	email, err := tx.Insert(`INSERT INTO email (account, body, size, head, received, msgid, thread, facts, prefix)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		account, int64(p.Body), size, len(p.Prefix), p.Received.Unix(), in.msgid, thread, in.facts, pack([]byte{}, p.Prefix))
+	_, zone := p.Received.Zone()
+	email, err := tx.Insert(`INSERT INTO email (account, body, size, head, received, zone, msgid, thread, facts, prefix)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		account, int64(p.Body), size, len(p.Prefix), p.Received.Unix(), zone/60, in.msgid, thread, in.facts, pack([]byte{}, p.Prefix))
 	if err != nil {
 		return Placed{}, err
 	}

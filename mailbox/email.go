@@ -22,7 +22,7 @@ type Email struct {
 	Body          blob.ID
 	Prefix        []byte // generated fields that stand before the body
 	BodySize      int64
-	Received      time.Time // INTERNALDATE
+	Received      time.Time // INTERNALDATE, in the zone it was given in
 	Envelope      []byte    // wire form
 	BodyStructure []byte    // wire form, extended
 	Parts         []byte    // message.MarshalParts
@@ -38,7 +38,7 @@ func (e *Email) Size() int64 { return int64(len(e.Prefix)) + e.BodySize }
 // valid.
 func (s *Store) Emails(ctx context.Context, ids []int64, fn func(*Email) error) error {
 	q := loader[Email]{
-		columns: `id, body, size, head, received, thread, facts, prefix`,
+		columns: `id, body, size, head, received, zone, thread, facts, prefix`,
 		scan:    scanEmail,
 		id:      func(e *Email) int64 { return e.ID },
 	}
@@ -49,9 +49,9 @@ func (s *Store) Emails(ctx context.Context, ids []int64, fn func(*Email) error) 
 }
 
 func scanEmail(rows *sqlite.Rows, e *Email) error {
-	var body, size, head, received, thread int64
+	var body, size, head, received, zone, thread int64
 	var facts, prefix []byte
-	err := rows.Scan(&e.ID, &body, &size, &head, &received, &thread, &facts, &prefix)
+	err := rows.Scan(&e.ID, &body, &size, &head, &received, &zone, &thread, &facts, &prefix)
 	if err == nil {
 		err = unpackEmail(facts, e)
 	}
@@ -69,6 +69,9 @@ func scanEmail(rows *sqlite.Rows, e *Email) error {
 	e.Body = blob.ID(body)
 	e.BodySize = size - head
 	e.Received = time.Unix(received, 0).UTC()
+	if zone != 0 {
+		e.Received = e.Received.In(time.FixedZone("", int(zone)*60))
+	}
 	return nil
 }
 

@@ -48,6 +48,7 @@ CREATE TABLE email (
     size     INTEGER NOT NULL,
     head     INTEGER NOT NULL,
     received INTEGER NOT NULL,
+    zone     INTEGER NOT NULL DEFAULT 0, -- minutes east in which received was given (RFC 9051, 2.3.3)
     msgid    INTEGER NOT NULL,
     thread   INTEGER NOT NULL,
     facts    BLOB    NOT NULL,
