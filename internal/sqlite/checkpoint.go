@@ -123,7 +123,11 @@ func (c *conn) logPages() int { return int(*(*int32)(at(c.out + 16))) }
 func (db *DB) logged() {
 	n := db.w.logPages()
 	if n < db.asked { // written from its start again
-		db.asked = 0
+		db.asked, db.forced = 0, logKeep/pageSize
+	}
+	if n >= db.forced { // the checkpointer does not keep up
+		db.forced = n + checkpointAt/4
+		db.gap.Store(true)
 	}
 	if n-db.asked < checkpointAt {
 		return

@@ -74,6 +74,7 @@ type DB struct {
 	at     int
 	joined []*request
 	asked  int // pages of the log when the checkpointer was last woken
+	forced int // pages of the log at which the writer does not wait for it
 
 	failed   atomic.Pointer[error] // set once
 	requests sync.Pool
@@ -99,7 +100,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if o.Snapshots == "" {
 		o.Snapshots = filepath.Join(filepath.Dir(path), "snapshots")
 	}
-	db := &DB{path: path, o: o, wake: make(chan struct{}, 1), written: make(chan struct{})}
+	db := &DB{path: path, o: o, wake: make(chan struct{}, 1), written: make(chan struct{}), forced: logKeep / pageSize}
 	if _, err := os.Stat(path + Reverting); err == nil {
 		return nil, fmt.Errorf("open %s: %w", path, ErrReverting)
 	}
