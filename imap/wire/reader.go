@@ -228,13 +228,6 @@ func (r *Reader) Release() {
 	}
 }
 
-// Reset drops everything read ahead and goes on with another source: after
-// STARTTLS no byte that came before it counts.
-func (r *Reader) Reset(src io.Reader) {
-	r.rd, r.wr, r.line, r.pos = 0, 0, nil, 0
-	r.src = src
-}
-
 // Close gives the buffer back.
 func (r *Reader) Close() {
 	r.rd, r.wr = 0, 0

@@ -203,6 +203,30 @@ func TestStream(t *testing.T) {
 	}
 }
 
+// A streamed literal that the caller gives up is thrown away with its line.
+func TestAbandonedStream(t *testing.T) {
+	r := reader("a APPEND x {20+}\r\n0123456789\r\nb BAD\r\n rest\r\nnext\r\n")
+	r.Begin(100)
+	r.Tag()
+	r.SP()
+	r.Atom()
+	r.SP()
+	r.Astring()
+	r.SP()
+	src, err := r.Stream(r.LiteralHeader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.ReadFull(src, make([]byte, 5))
+	if err := r.Finish(100); err != nil {
+		t.Fatal(err)
+	}
+	r.Begin(100)
+	if got := r.Atom(); got != "next" {
+		t.Errorf("next command is %q", got)
+	}
+}
+
 func TestUTF7(t *testing.T) {
 	for name, want := range map[string]string{
 		"INBOX": "INBOX", "R&D": "R&-D", "&": "&-", "&&": "&-&-", "Entwürfe": "Entw&APw-rfe",

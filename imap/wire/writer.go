@@ -26,12 +26,6 @@ func NewWriter(dst io.Writer, b *Buffers) *Writer {
 // Err is the first error.
 func (w *Writer) Err() error { return w.err }
 
-// Reset goes on with another destination, after STARTTLS.
-func (w *Writer) Reset(dst io.Writer) { w.dst = dst }
-
-// Waiting tells whether something waits to be flushed.
-func (w *Writer) Waiting() bool { return len(w.buf) > 0 }
-
 // Flush sends what was gathered and gives the buffer back.
 func (w *Writer) Flush() error {
 	w.send()
