@@ -67,7 +67,7 @@ func (s *session) pattern(reference string) string {
 	if !s.utf8 && s.r.Err() == nil {
 		var err error
 		if p, err = wire.DecodeUTF7(p); err != nil {
-			s.r.Fail("mailbox pattern is not modified UTF-7")
+			return noName
 		}
 	}
 	if len(p) > maxPattern {
@@ -75,6 +75,9 @@ func (s *session) pattern(reference string) string {
 	}
 	return reference + p
 }
+
+// noName is a pattern that no name fits.
+const noName = "\x00"
 
 func (s *session) listSelection(l *listing) {
 	s.r.List(func() {

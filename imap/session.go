@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/emersion/go-imap/v2"
 
@@ -37,6 +38,7 @@ type session struct {
 	target   target // of APPEND
 
 	tag, name string          // of the command that runs
+	refused   error           // for what its arguments are refused, though they can be parsed
 	uid       bool            // it is a UID command
 	ctx       context.Context // ends when the session must
 	cancel    context.CancelFunc
@@ -131,7 +133,7 @@ func (s *session) bye(text string) error {
 
 // command reads, checks and runs one command. An error ends the connection.
 func (s *session) command() error {
-	s.tag, s.name, s.uid = "*", "", false
+	s.tag, s.name, s.uid, s.refused = "*", "", false, nil
 	if err := s.wait(); err != nil {
 		return err
 	}
@@ -217,6 +219,9 @@ func (s *session) run(name string) (reply, error) {
 	if err := s.r.Err(); err != nil {
 		return reply{}, err
 	}
+	if s.refused != nil {
+		return reply{}, s.refused
+	}
 	rep, err := run(ctx)
 	if s.view != nil && s.w.Err() == nil && !errors.Is(err, errBye) {
 		if serr := s.sync(ctx, cmd.report, nil); serr != nil && err == nil {
@@ -265,18 +270,19 @@ func (s *session) drain() int64 {
 
 func (s *session) remote() netip.Addr { return s.conn.Remote().Addr() }
 
-// mailboxName takes a mailbox's name: modified UTF-7, or UTF-8 once the client has
-// enabled it.
+// mailboxName takes a mailbox's name: modified UTF-7, or UTF-8 once the client
+// has enabled it. One that is neither follows the grammar, so the command is
+// refused, not bad.
 func (s *session) mailboxName() string {
 	name := s.r.Astring()
-	if !s.utf8 && s.r.Err() == nil {
+	if !s.utf8 {
 		var err error
 		if name, err = wire.DecodeUTF7(name); err != nil {
-			s.r.Fail("mailbox name is not modified UTF-7")
+			s.refused = no(imap.ResponseCodeCannot, "mailbox name is not modified UTF-7")
 		}
 	}
-	if strings.IndexFunc(name, func(c rune) bool { return c < 0x20 || c == 0x7f || c == '\uFFFD' }) >= 0 {
-		s.r.Fail("control character in a mailbox name")
+	if strings.IndexFunc(name, func(c rune) bool { return c < 0x20 || c == 0x7f || c == utf8.RuneError }) >= 0 {
+		s.refused = no(imap.ResponseCodeCannot, "control character in a mailbox name")
 	}
 	return name
 }
