@@ -1,11 +1,15 @@
 package publish
 
 import (
-	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
 	"time"
 
+	"github.com/libdns/libdns"
+
 	"mailstead/dns/zone"
-	"mailstead/internal/sqlite"
 	"mailstead/message"
 )
 
@@ -27,8 +31,17 @@ const (
 type Record struct {
 	Name string `json:"name"` // fully qualified, lower case, without the final dot
 	Type string `json:"type"`
-	TTL  int    `json:"ttl"`  // seconds
-	Data string `json:"data"` // presentation form, names with the final dot; TXT as plain text
+	TTL  int    `json:"ttl"`            // seconds
+	Data string `json:"data"`           // presentation form, names with the final dot; TXT as plain text
+	Ours bool   `json:"ours,omitempty"` // we published it
+	Base string `json:"base,omitempty"` // the foreign SPF record that it was merged with
+}
+
+func (r Record) same(o Record) bool { return r.Name == o.Name && r.Type == o.Type && r.Data == o.Data }
+
+// rr is the record inside of a zone.
+func (r Record) rr(zone string) libdns.RR {
+	return libdns.RR{Name: relative(r.Name, zone), Type: r.Type, TTL: time.Duration(r.TTL) * time.Second, Data: r.Data}
 }
 
 // Change is one set of records of a Diff.
@@ -39,10 +52,18 @@ type Change struct {
 	Removes  []Record  `json:"removes,omitempty"`
 	Adds     []Record  `json:"adds,omitempty"`
 	Keeps    []Record  `json:"keeps,omitempty"`
-	Foreign  []Record  `json:"foreign,omitempty"` // of a conflict: what is in the way
+	Foreign  []Record  `json:"foreign,omitempty"` // what is in the way of a conflict, or stands beside ours
 	Kind     zone.Kind `json:"kind,omitempty"`
-	Optional bool      `json:"optional,omitempty"`
-	Sentence string    `json:"sentence"` // why, for a person
+	Optional bool      `json:"optional,omitempty"` // mail works without it
+	Sentence string    `json:"sentence"`           // why, for a person
+}
+
+// Set is how Plan is told to take the records over: "_dmarc.example.org/TXT".
+func (c Change) Set() string { return c.Name + "/" + c.Type }
+
+// touches tells whether applying it changes anything.
+func (c Change) touches() bool {
+	return c.Action != Conflict && c.Action != Elsewhere && len(c.Removes)+len(c.Adds) > 0
 }
 
 // Diff is what Apply would do.
@@ -52,31 +73,41 @@ type Diff struct {
 	Provider string         `json:"provider"`
 	Changes  []Change       `json:"changes"`
 	Digest   string         `json:"digest"` // of the changes: what was shown is what is applied
+
+	lost []Record // ours once, and gone
 }
 
-// Publisher brings the wanted records of domains into one provider's zones.
-type Publisher struct {
-	DB       *sqlite.DB // has the tables of Schema
-	Provider Provider
-	Name     string                                     // the provider's, as New takes it
-	Wait     func(context.Context, time.Duration) error // between looks after a change; nil sleeps
+// Empty tells whether there is nothing to apply.
+func (d Diff) Empty() bool { return d.Count(Add, Modify, Delete, Merge) == 0 }
+
+// Count counts the changes of these actions.
+func (d Diff) Count(actions ...Action) int {
+	n := 0
+	for _, c := range d.Changes {
+		for _, a := range actions {
+			if c.Action == a {
+				n++
+			}
+		}
+	}
+	return n
 }
 
-// Plan compares the wanted records with the provider's. take names sets of
-// records ("_dmarc.example.org/TXT") whose foreign records are to be replaced.
-func (p *Publisher) Plan(ctx context.Context, domain message.Domain, wanted []zone.Record, take ...string) (Diff, error) {
-	panic("border")
+// seal sets the digest.
+func (d *Diff) seal() error {
+	text, err := json.Marshal(struct {
+		Zone    string
+		Changes []Change
+	}{d.Zone, d.Changes})
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(text)
+	d.Digest = hex.EncodeToString(sum[:8])
+	return nil
 }
 
-// Apply does what the Diff says, step by step, and looks whether it is there.
-// Errors: *Error; the steps done until then stay done and are known to Undo.
-func (p *Publisher) Apply(ctx context.Context, d Diff) error { panic("border") }
-
-// PlanUndo shows what Undo would do.
-func (p *Publisher) PlanUndo(ctx context.Context, domain message.Domain) (Diff, error) {
-	panic("border")
+// Text shows a record as a line of a zone file.
+func (r Record) Text() string {
+	return strings.Join([]string{r.Name, r.Type, wire(libdns.RR{Type: r.Type, Data: r.Data})}, " ")
 }
-
-// Undo takes back the domain's last change that was not taken back yet.
-// Errors: ErrNothing.
-func (p *Publisher) Undo(ctx context.Context, domain message.Domain) error { panic("border") }

@@ -35,3 +35,14 @@ func (e *Error) Unwrap() []error {
 	}
 	return []error{e.Kind, e.Err}
 }
+
+func isNoZone(err error) bool { return errors.Is(err, ErrNoZone) }
+
+// gone takes the answer that something is not there for what it is after a
+// removal that is done again.
+func gone(err error) error {
+	if isNoZone(err) {
+		return nil
+	}
+	return err
+}

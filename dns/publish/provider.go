@@ -115,11 +115,6 @@ func Lookup(name string) (Info, bool) {
 	return Info{}, false
 }
 
-// Providers lists all, in the order in which a person is asked.
-func Providers() []Info {
-	return []Info{}
-}
-
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -76,3 +76,6 @@ func isDigits(s string) bool {
 	}
 	return true
 }
+
+// Quote writes a text as the data of a TXT record.
+func Quote(text string) string { return quote(text) }

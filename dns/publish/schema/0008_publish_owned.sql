@@ -26,6 +26,7 @@ CREATE TABLE publish_step (
   seq      INTEGER NOT NULL,
   removes  TEXT    NOT NULL,         -- JSON: the records that stood there
   adds     TEXT    NOT NULL,         -- JSON: the records that replace them
+  beside   TEXT    NOT NULL,         -- JSON: what stood with them and stays
   state    TEXT    NOT NULL,         -- waiting, begun, done, undone
   PRIMARY KEY (change, seq)
 ) WITHOUT ROWID;
