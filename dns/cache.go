@@ -37,6 +37,12 @@ func (c *cache) get(q question, now time.Time) (answer, bool) {
 	return e.a, true
 }
 
+func (c *cache) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.entries)
+}
+
 // put keeps an answer. A full cache first drops what has expired, then, as Go
 // walks maps in random order, a random eighth.
 func (c *cache) put(q question, a answer, now time.Time, limit int) {

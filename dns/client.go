@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	mdns "github.com/miekg/dns"
@@ -32,6 +33,7 @@ type Client struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	cache cache
+	word  atomic.Int32 // what Trust said last
 }
 
 // New asks the server at address ("192.0.2.1", "[::1]:5353"), or the system's

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"mailstead/account"
+	"mailstead/admin/doctor"
 	"mailstead/dns"
 	"mailstead/dns/wanted"
 	"mailstead/internal/config"
@@ -45,7 +46,7 @@ type Stores struct {
 
 // migrations are the tables of mailstead.db, room by room.
 func migrations() []fs.FS {
-	return []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema()}
+	return []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema(), doctor.Schema()}
 }
 
 // OpenStores opens the data directory, making it when it is new, and holds its
@@ -110,7 +111,7 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 func (s *Stores) Ops(version string) *control.Ops {
 	return &control.Ops{
 		DB: s.DB, Accounts: s.Accounts, Mail: s.Mail, Blobs: s.Blobs, Queue: s.Queue, Trace: s.Trace, Wanted: s.Wanted,
-		Data: s.Config.Data, Version: version,
+		Doctor: s.NewDoctor(), Data: s.Config.Data, Version: version,
 	}
 }
 

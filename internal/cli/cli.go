@@ -45,6 +45,7 @@ type root struct {
 	Export  exportCommand  `cmd:"" help:"Write an account's mail into files."`
 	Trace   traceCommand   `cmd:"" help:"What happened to a message or an address, in plain words."`
 	Check   checkCommand   `cmd:"" help:"Whether everything that is kept is whole."`
+	Doctor  doctorCommand  `cmd:"" help:"What is wrong, or soon will be, and what to do about it."`
 	Config  configCommand  `cmd:"" help:"Print mailstead.toml with every key and its default, or check yours."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
@@ -62,6 +63,9 @@ const (
 	findings = 1
 	usage    = 2
 )
+
+// errNoData: nothing has been set up in the data directory yet.
+var errNoData = errors.New("there is no mail server's data")
 
 // errFindings ends a command that worked and found something: its output has
 // said what, so that nothing more is printed.

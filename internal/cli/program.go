@@ -68,7 +68,7 @@ func (p *program) open(fresh bool) (control.Caller, error) {
 		return nil, err
 	}
 	if _, err := os.Stat(filepath.Join(cfg.Data, "mailstead.db")); !fresh && errors.Is(err, os.ErrNotExist) {
-		return nil, hinted{fmt.Errorf("there is no mail server's data in %s", cfg.Data),
+		return nil, hinted{fmt.Errorf("%w in %s", errNoData, cfg.Data),
 			"name the directory with --data, or begin with `mailstead domain add DOMAIN`"}
 	}
 	ops, end, err := offline(p.ctx, cfg)

@@ -44,6 +44,7 @@ type Ops struct {
 	Queue    *queue.Queue
 	Trace    *trace.Store
 	Wanted   *wanted.Source // on what our domains' records depend
+	Doctor   Doctor         // looks for what is wrong
 
 	Data    string    // the data directory
 	Version string    // of this program

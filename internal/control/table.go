@@ -47,6 +47,11 @@ func operations() []operation {
 		op("queue.delete", (*Ops).queueDelete),
 
 		op("trace", (*Ops).trace),
+
+		op("doctor.run", (*Ops).doctorRun),
+		op("doctor.list", (*Ops).doctorList),
+		op("doctor.mute", (*Ops).doctorMute),
+		op("doctor.unmute", (*Ops).doctorUnmute),
 	}
 }
 

@@ -1,0 +1,131 @@
+package app
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"time"
+
+	"mailstead/admin/backup"
+	"mailstead/admin/doctor"
+	"mailstead/dns"
+	"mailstead/dns/wanted"
+	"mailstead/internal/config"
+	"mailstead/message"
+)
+
+// VisitingDoctor looks at a machine on which nothing has been set up yet.
+func VisitingDoctor(cfg config.Config) (*doctor.Doctor, error) {
+	resolver, err := dns.New(cfg.DNS.Resolver)
+	if err != nil {
+		return nil, err
+	}
+	host := doctor.Here()
+	host.SyncTimes, host.Mode = nil, nil // there is no directory yet
+	return &doctor.Doctor{
+		Config: cfg, Host: host,
+		Network: network(resolver, func(context.Context) ([]netip.Addr, error) { return publicOnes(host.Addresses) }),
+	}, nil
+}
+
+// network is the Internet.
+func network(resolver *dns.Client, public func(context.Context) ([]netip.Addr, error)) doctor.Network {
+	return doctor.Network{
+		Resolver: resolver,
+		SelfTest: func(ctx context.Context) dns.Trust { return resolver.SelfTest(ctx, dns.PublicNames()) },
+		Dial:     new(net.Dialer).DialContext,
+		Probes:   doctor.Providers(),
+		Lists:    doctor.Lists(),
+		Public:   public,
+	}
+}
+
+func publicOnes(addresses func() ([]netip.Addr, error)) ([]netip.Addr, error) {
+	all, err := addresses()
+	var list []netip.Addr
+	for _, a := range all {
+		if wanted.Public(a) {
+			list = append(list, a)
+		}
+	}
+	return list, err
+}
+
+// NewDoctor looks at everything that these stores know.
+func (s *Stores) NewDoctor() *doctor.Doctor {
+	return &doctor.Doctor{
+		Config:  s.Config,
+		Host:    doctor.Here(),
+		Network: network(s.Resolver, s.Wanted.Addresses),
+		Memory:  &doctor.Memory{DB: s.DB},
+		Server: doctor.Server{
+			Queue: s.queueState,
+			Snapshot: func(context.Context) (time.Time, error) {
+				all, err := backup.List(filepath.Join(s.Config.Data, "snapshots"))
+				if err != nil || len(all) == 0 {
+					return time.Time{}, err
+				}
+				return all[0].Time, nil
+			},
+			Lost:      func(context.Context) ([]string, error) { return s.Blobs.Lost() },
+			Operators: s.operators,
+			Domains:   s.domains,
+			Reaches:   s.reaches,
+		},
+	}
+}
+
+// queueState is the queue in numbers, with what is said of its oldest message.
+func (s *Stores) queueState(ctx context.Context) (q doctor.Queue, err error) {
+	c, err := s.Queue.Counts(ctx)
+	if err != nil {
+		return q, err
+	}
+	q = doctor.Queue{Messages: c.Messages, Deferred: c.Deferred, Held: c.Held, Oldest: c.Oldest}
+	first, err := s.Queue.List(ctx, 0, 1)
+	if err != nil || len(first) == 0 || len(first[0].Recipients) == 0 {
+		return q, err
+	}
+	r := first[0].Recipients[0]
+	if q.Reason = r.Reason; r.Reply != "" {
+		q.Reason = r.Host + ": " + r.Reply
+	}
+	return q, nil
+}
+
+func (s *Stores) operators(ctx context.Context) ([]message.Address, error) {
+	all, err := s.Accounts.Accounts(ctx)
+	var list []message.Address
+	for _, a := range all {
+		if a.Operator && a.Live() {
+			list = append(list, a.Address)
+		}
+	}
+	return list, err
+}
+
+func (s *Stores) domains(ctx context.Context) ([]message.Domain, error) {
+	all, err := s.Accounts.Domains(ctx)
+	var list []message.Domain
+	for _, d := range all {
+		list = append(list, d.Name)
+	}
+	return list, err
+}
+
+func (s *Stores) reaches(ctx context.Context, a message.Address) ([]message.Address, error) {
+	targets, err := s.Accounts.Resolve(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	var list []message.Address
+	for _, t := range targets {
+		who, err := s.Accounts.Account(ctx, t.Account)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, who.Address)
+	}
+	return list, nil
+}

@@ -1,0 +1,82 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"mailstead/dns/check"
+)
+
+// Doctor is admin/doctor: it looks for what is wrong.
+type Doctor interface {
+	// Checks lists what can be asked.
+	Checks(ctx context.Context) []check.Check
+	// Run runs the checks with these IDs, or all.
+	Run(ctx context.Context, only ...string) []check.Finding
+	// Mute silences an ID, for one subject or for all ("").
+	Mute(ctx context.Context, id, subject, reason string) error
+	// Unmute ends that.
+	Unmute(ctx context.Context, id, subject string) error
+}
+
+// DoctorQuery is what doctor.run takes.
+type DoctorQuery struct {
+	Only []string `json:"only,omitempty"` // IDs; none means all
+}
+
+// DoctorCheck is one line of doctor.list.
+type DoctorCheck struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+}
+
+// DoctorMute is what doctor.mute and doctor.unmute take.
+type DoctorMute struct {
+	ID      string `json:"id"`
+	Subject string `json:"subject,omitempty"` // "" is every subject
+	Reason  string `json:"reason,omitempty"`
+}
+
+func (o *Ops) doctorRun(ctx context.Context, in DoctorQuery) ([]check.Finding, error) {
+	for _, id := range in.Only {
+		if err := o.knownCheck(ctx, id); err != nil {
+			return nil, err
+		}
+	}
+	return o.Doctor.Run(ctx, in.Only...), nil
+}
+
+func (o *Ops) doctorList(ctx context.Context, _ None) ([]DoctorCheck, error) {
+	var all []DoctorCheck
+	for _, c := range o.Doctor.Checks(ctx) {
+		all = append(all, DoctorCheck{c.ID, c.Title})
+	}
+	return all, nil
+}
+
+func (o *Ops) doctorMute(ctx context.Context, in DoctorMute) (None, error) {
+	if err := o.knownCheck(ctx, in.ID); err != nil {
+		return None{}, err
+	}
+	if strings.TrimSpace(in.Reason) == "" {
+		return None{}, invalid("say why, so that you know it a year from now", "there is no reason")
+	}
+	return None{}, o.Doctor.Mute(ctx, in.ID, in.Subject, in.Reason)
+}
+
+func (o *Ops) doctorUnmute(ctx context.Context, in DoctorMute) (None, error) {
+	return None{}, o.Doctor.Unmute(ctx, in.ID, in.Subject)
+}
+
+// knownCheck refuses an ID that no check has, so that a slip of the pen is not
+// taken for good health. An ID that begins with a check's own names one of its
+// findings.
+func (o *Ops) knownCheck(ctx context.Context, id string) error {
+	for _, c := range o.Doctor.Checks(ctx) {
+		if id == c.ID || strings.HasPrefix(c.ID, id+".") || strings.HasPrefix(id, c.ID+".") {
+			return nil
+		}
+	}
+	return &Error{Kind: NotFound, Text: fmt.Sprintf("there is no check %q", id), Next: "`mailstead doctor --list` shows what there is"}
+}
