@@ -86,7 +86,7 @@ func (s *session) runAppend(ctx context.Context, a *appending) (reply, error) {
 		return reply{}, tryCreate(err)
 	}
 	s.srv.record(maillog.Event{
-		Time: start, Kind: "appended", CID: s.conn.ID, Account: s.account.ID, Mailbox: a.name, UID: placed.UID,
+		Time: start, Kind: maillog.Appended, CID: s.conn.ID, Account: s.account.ID, Mailbox: a.name, UID: placed.UID,
 		Remote: s.remote(), MessageID: in.Summary.MessageID, Size: in.Draft.Size(), Dur: time.Since(start),
 	})
 	code := make([]byte, 0, 40)

@@ -19,10 +19,18 @@ type reply struct {
 	text string
 }
 
+// String is the response without its tag.
+func (r reply) String() string {
+	if r.code == "" {
+		return string(r.kind) + " " + r.text
+	}
+	return string(r.kind) + " [" + r.code + "] " + r.text
+}
+
 // refusal is a reply that a command gives on purpose.
 type refusal struct{ reply }
 
-func (r *refusal) Error() string { return string(r.kind) + " [" + r.code + "] " + r.text }
+func (r *refusal) Error() string { return r.String() }
 
 func no(code imap.ResponseCode, text string) error {
 	return &refusal{reply{imap.StatusResponseTypeNo, string(code), text}}

@@ -70,24 +70,29 @@ func (s *session) password(ctx context.Context, how, name, password string) (rep
 	return s.proven(how, name, a, start, err)
 }
 
-// proven ends an attempt to log in, one way or the other.
+// proven ends an attempt to log in, one way or the other, and records it.
 func (s *session) proven(how, name string, a account.Account, start time.Time, err error) (reply, error) {
-	e := maillog.Event{Time: start, Kind: "login", CID: s.conn.ID, Account: a.ID, Remote: s.remote(), Reason: "IMAP " + how, Dur: time.Since(start)}
+	rep := reply{kind: imap.StatusResponseTypeOK, text: "logged in by " + how}
 	if err != nil {
-		e.Kind, e.Err, e.Rcpt = "login refused", err.Error(), name
-		s.srv.record(e)
+		rep = s.refuse(err)
+	}
+	s.srv.record(maillog.Event{
+		Time: start, Kind: maillog.Login, CID: s.conn.ID, Account: a.ID, Remote: s.remote(),
+		Rcpt: name, Reply: rep.String(), Dur: time.Since(start),
+	})
+	if err != nil {
 		if s.failures++; s.failures >= maxFailures {
-			s.reply(s.refuse(err))
+			s.reply(rep)
 			return reply{}, s.bye("too many failed logins")
 		}
-		return reply{}, err
+		return reply{}, &refusal{rep}
 	}
-	s.srv.record(e)
 	s.account, s.state = a, authenticated
 	s.release = s.srv.Accounts.Hold(a.ID, s.remote(), s.end)
 	s.conn.SetPace(0, 0)
 	s.log = s.log.With("account", a.ID)
-	return reply{code: s.capabilityCode(), text: "logged in"}, nil
+	rep.code = s.capabilityCode()
+	return rep, nil
 }
 
 // authenticate is AUTHENTICATE with a SASL mechanism and, where the client has

@@ -2,14 +2,18 @@ package imap
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/emersion/go-imap/v2/imapclient"
 	"github.com/emersion/go-sasl"
+	"github.com/google/go-cmp/cmp"
 
 	"mailstead/internal/dialog"
+	"mailstead/internal/maillog"
 	"mailstead/internal/sqlite"
 )
 
@@ -87,6 +91,55 @@ func TestAuthenticate(t *testing.T) {
 		p.must(c.Noop().Wait())
 		c.Close()
 	}
+}
+
+// Every login leaves one event; a refused one has no account.
+func TestLoginEvents(t *testing.T) {
+	var events events
+	p := newPlace(t, func(s *Server) { s.Events = &events })
+	p.run(`
+		S: * OK ...
+		C: a LOGIN alice@example.org wrong
+		S: a NO ...
+		C: b LOGIN alice@example.org ${password}
+		S: b OK ...
+		C| "c APPEND Sent {14+}\r\nSubject: c\r\n\r\n\r\n"
+		S: c OK ...
+	`)
+	type short struct {
+		kind, rcpt, reply, mailbox string
+		known                      bool
+	}
+	var got []short
+	for _, e := range events.list() {
+		got = append(got, short{e.Kind, e.Rcpt, e.Reply, e.Mailbox, e.Account != 0})
+	}
+	want := []short{
+		{maillog.Login, "alice@example.org", "NO [AUTHENTICATIONFAILED] wrong name or password", "", false},
+		{maillog.Login, "alice@example.org", "OK logged in by LOGIN", "", true},
+		{maillog.Appended, "", "", "Sent", true},
+	}
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(short{})); d != "" {
+		t.Error(d)
+	}
+}
+
+// events is a sink that remembers.
+type events struct {
+	mu  sync.Mutex
+	all []maillog.Event
+}
+
+func (s *events) Record(e maillog.Event) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, e)
+}
+
+func (s *events) list() []maillog.Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.all)
 }
 
 func TestTooManyFailedLogins(t *testing.T) {

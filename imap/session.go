@@ -238,17 +238,10 @@ func (s *session) reply(rep reply) {
 	if rep.kind == "" {
 		rep.kind = imap.StatusResponseTypeOK
 	}
-	s.w.Str(string(rep.kind))
-	s.w.Byte(' ')
-	if rep.code != "" {
-		s.w.Byte('[')
-		s.w.Str(rep.code)
-		s.w.Str("] ")
-	}
 	if rep.text == "" {
 		rep.text = s.name + " completed"
 	}
-	s.w.Str(rep.text)
+	s.w.Str(rep.String())
 	s.w.CRLF()
 }
 

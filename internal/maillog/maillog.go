@@ -23,6 +23,7 @@ const (
 	Refused   = "refused"   // answered 4xx or 5xx; nothing was stored
 	Queued    = "queued"    // waits for one destination
 	Delivered = "delivered" // is in a mailbox
+	Appended  = "appended"  // a mail program put it into a mailbox
 	Relayed   = "relayed"   // another server has taken it over
 	Deferred  = "deferred"  // will be tried again
 	Failed    = "failed"    // was given up

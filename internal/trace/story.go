@@ -37,6 +37,8 @@ func sentence(e maillog.Event) string {
 		fmt.Fprintf(&b, "Waits in the queue as %d%s.", e.QID, prefixed(" for ", e.Rcpt))
 	case maillog.Delivered:
 		fmt.Fprintf(&b, "Put into %s%s.", or(e.Mailbox, "the mailbox"), prefixed(" of ", e.Rcpt))
+	case maillog.Appended:
+		fmt.Fprintf(&b, "Put into %s by a mail program.", or(e.Mailbox, "the mailbox"))
 	case maillog.Relayed:
 		fmt.Fprintf(&b, "Handed over for %s to %s.", or(e.Rcpt, "its recipient"), other(e))
 	case maillog.Deferred:
