@@ -45,10 +45,10 @@ func takeLock(data string) (*os.File, error) {
 	if len(os.Args) > 1 {
 		name += " " + os.Args[1]
 	}
-	if err := f.Truncate(0); err == nil {
-		_, err = f.WriteAt(fmt.Appendf(nil, "%s (pid %d)\n", name, os.Getpid()), 0)
+	if f.Truncate(0) == nil { // on a full disk the lock holds without saying whose it is
+		f.WriteAt(fmt.Appendf(nil, "%s (pid %d)\n", name, os.Getpid()), 0)
 	}
-	return f, err
+	return f, nil
 }
 
 // giveLock unlocks before it closes: a child that was forked a moment ago has

@@ -84,6 +84,8 @@ func TestNothingUnsyncedSurvivesTheWorstCut(t *testing.T) {
 		{"an unnamed file gets a name", []string{`openat(AT_FDCWD</x>, "/d", O_RDWR|O_CLOEXEC|O_TMPFILE, 0600) = 7</d/#12>(deleted)`,
 			`write(7</d/#12>(deleted), "abc", 3) = 3`, `fsync(7</d/#12>(deleted)) = 0`, `write(7</d/#12>(deleted), "lost", 4) = 4`,
 			`linkat(AT_FDCWD</x>, "/proc/self/fd/7", AT_FDCWD</x>, "/d/a", AT_SYMLINK_FOLLOW) = 0`, `fsync(4</d>) = 0`}, []string{"a=abc"}},
+		{"the whole file system synced", []string{`mkdir("/d/m", 0700) = 0`, `openat(AT_FDCWD</x>, "/d/m/a", O_RDWR|O_CREAT, 0600) = 3</d/m/a>`,
+			`write(3</d/m/a>, "abc", 3) = 3`, `syncfs(5</d/m>) = 0`, `write(3</d/m/a>, "lost", 4) = 4`}, []string{"m/", "m/a=abc"}},
 		{"unlinked, not synced", []string{create, `fsync(4</d>) = 0`, `unlinkat(AT_FDCWD</x>, "/d/a", 0) = 0`}, []string{"a="}},
 		{"positions", []string{create, `write(3</d/a>, "abc", 3) = 3`, `write(3</d/a>, "de", 2) = 2`, `pwrite64(3</d/a>, "X", 1, 1) = 1`,
 			`lseek(3</d/a>, 0, SEEK_SET) = 0`, `write(3</d/a>, "Y", 1) = 1`, `ftruncate(3</d/a>, 4) = 0`, `fsync(3</d/a>) = 0`, `fsync(4</d>) = 0`}, []string{"a=YXcd"}},

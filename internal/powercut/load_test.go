@@ -165,9 +165,13 @@ func alone(t *testing.T, s *server, y *diary) {
 
 	in, err := dialSMTP(s.smtp, "")
 	ok(err)
-	for _, size := range []int{small, large} {
+	for _, size := range []int{small, small, large} { // the first alone, so that the filer meets a single one
 		m := newMail("a@sender.test", alice, size)
 		ok(in.send(y.note("smtp", m, "alice:INBOX"), "a@sender.test", m, alice))
+		if len(y.deeds) == 1 {
+			quiet()
+			continue
+		}
 		m = newMail("a@sender.test", alice, size)
 		ok(in.send(y.note("smtp for two", m, "alice:INBOX", "bob:INBOX"), "a@sender.test", m, alice, bob))
 		quiet()

@@ -3,14 +3,12 @@ package sqlite
 import (
 	"context"
 	"fmt"
-	"sync"
 )
 
 // pool holds read-only connections, opened when first needed.
 type pool struct {
 	free chan *conn // nil entries are connections not yet opened
 	make func() (*conn, error)
-	mu   sync.Mutex
 	size int
 	shut chan struct{}
 }

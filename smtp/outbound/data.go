@@ -26,7 +26,6 @@ func (d *dotWriter) Write(p []byte) (int, error) {
 		for at < len(rest) {
 			i := bytes.IndexByte(rest[at:], '\n')
 			if i < 0 {
-				at = len(rest)
 				break
 			}
 			if at += i + 1; at < len(rest) && rest[at] == '.' {
