@@ -142,8 +142,21 @@ func (db *DB) logged() {
 // Checkpoint copies the whole log into the file and empties it. It waits for
 // readers, so it is for the end of a job, not for the mail's way.
 func (db *DB) Checkpoint(ctx context.Context) error {
-	return db.between(ctx, func(c *conn) error {
-		_, _, err := c.checkpoint(lib.SQLITE_CHECKPOINT_TRUNCATE)
-		return err
-	})
+	for {
+		err := db.between(ctx, func(c *conn) error {
+			_, _, err := c.checkpoint(lib.SQLITE_CHECKPOINT_TRUNCATE)
+			return err
+		})
+		if !errors.Is(err, ErrBusy) {
+			return err
+		}
+		// The checkpointer is at work, for which SQLite does not wait.
+		select {
+		case <-ctx.Done():
+			return errors.Join(err, context.Cause(ctx))
+		case <-time.After(checkpointPause):
+		}
+	}
 }
+
+const checkpointPause = 5 * time.Millisecond
