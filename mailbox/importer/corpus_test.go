@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -154,7 +153,7 @@ func compare(t *testing.T, p *place, want map[[32]byte]int, ended bool) {
 		for _, m := range p.messages() {
 			if h := sha256.Sum256([]byte(m.text)); want[h] == 0 && shown < 3 {
 				shown++
-				t.Log(fmt.Sprintf("%s %.1500q", m.Mailbox, m.text))
+				t.Logf("%s %.1500q", m.Mailbox, m.text)
 			}
 		}
 	}

@@ -26,7 +26,6 @@ type fake struct {
 	answer  map[string]Result // by local part; others are relayed
 	tries   []string          // "local parts @ domain, age"
 	texts   []string
-	began   time.Time
 	running map[message.Domain]int
 	most    map[message.Domain]int
 	work    time.Duration // each attempt takes so long
