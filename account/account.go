@@ -16,7 +16,7 @@
 //     alias, one of the operator's (postmaster, abuse, reports), or caught by the
 //     domain's catch-all, and is looked for in this order;
 //   - local parts are compared without case and after Unicode normalisation;
-//   - a password is kept as argon2id and SCRAM keys of 600,000 iterations, an app
+//   - a password is kept as argon2id and SCRAM keys of 65,536 iterations, an app
 //     password as SHA-256 and SCRAM keys (RFC 5802, 7677); neither is ever logged;
 //   - no number of failed logins from elsewhere locks a living owner out.
 package account
