@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"crypto/x509"
 	"net"
 	"net/netip"
 	"strings"
@@ -15,8 +16,9 @@ type Network struct {
 	Resolver dns.Resolver
 	SelfTest func(context.Context) dns.Trust
 	Dial     func(ctx context.Context, network, address string) (net.Conn, error)
-	Probes   []Probe // MX hosts to try; none: outgoing mail is not tried
-	Lists    []List  // block lists to ask; none: none is asked
+	Probes   []Probe        // MX hosts to try; none: outgoing mail is not tried
+	Roots    *x509.CertPool // what our certificate is verified with; nil means the system's
+	Lists    []List         // block lists to ask; none: none is asked
 
 	// Public gives the host's public addresses as the operator or the interfaces
 	// say them.

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net"
 	"time"
 
 	"mailstead/dns/check"
@@ -14,10 +15,14 @@ import (
 type Server struct {
 	Running bool // it runs, so that its ports are its own
 
+	Doors   func() []Door // those that listen
+	Connect func(ctx context.Context, network, address string) (net.Conn, error)
+
 	Queue        func(context.Context) (Queue, error)
 	Certificates func(context.Context) []Certificate
 	Snapshot     func(context.Context) (time.Time, error) // the newest; zero for none
 	Backup       func(context.Context) (Backup, error)
+	DiskDays     func(ctx context.Context, since time.Time) ([]DiskDay, error)
 	Lost         func(context.Context) ([]string, error) // bodies that no row knows
 	Operators    func(context.Context) ([]message.Address, error)
 	Domains      func(context.Context) ([]message.Domain, error)
@@ -59,7 +64,7 @@ func (d *Doctor) serverChecks() []check.Check {
 	return []check.Check{
 		{ID: "run.operator", Title: "who looks after this server", Run: when(s.Operators != nil, d.checkOperator)},
 		{ID: "run.queue", Title: "mail that waits", Run: when(s.Queue != nil, d.checkQueue)},
-		{ID: "run.disk", Title: "when the disk will be full", Run: when(d.Memory != nil && d.Host.Disk != nil, d.checkTrend)},
+		{ID: "run.disk", Title: "when the disk will be full", Run: when(s.DiskDays != nil && d.Host.Disk != nil, d.checkTrend)},
 		{ID: "run.certificates", Title: "the renewal of certificates", Run: when(s.Certificates != nil, d.checkRenewal)},
 		{ID: "run.snapshot", Title: "the hourly snapshots", Run: when(s.Snapshot != nil, d.checkSnapshot)},
 		{ID: "run.backup", Title: "the age of the backup", Run: when(s.Backup != nil, d.checkBackup)},
@@ -207,7 +212,7 @@ const fullSoon = 30 * 24 * time.Hour
 // checkTrend draws a line through the free space of the last weeks.
 func (d *Doctor) checkTrend(ctx context.Context) []check.Finding {
 	const id = "run.disk"
-	days, err := d.Memory.Disk(ctx, d.now().Add(-fullSoon))
+	days, err := d.Server.DiskDays(ctx, d.now().Add(-fullSoon))
 	if err != nil {
 		return one(unreadable(id, d.Config.Data, "How the disk fills", err))
 	}

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"mailstead/acme"
+	"mailstead/admin/doctor"
 	"mailstead/internal/config"
 	"mailstead/internal/control"
 	"mailstead/internal/listen"
@@ -54,6 +55,7 @@ type App struct {
 	out    *outbound.Outbound
 	doors  []*listen.Server
 	socket *control.Server
+	doctor *doctor.Doctor
 	failed context.CancelCauseFunc
 	broken context.Context // ends when nothing more can be promised
 	goes   sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"mailstead/admin/backup"
@@ -54,11 +55,12 @@ func publicOnes(addresses func() ([]netip.Addr, error)) ([]netip.Addr, error) {
 
 // NewDoctor looks at everything that these stores know.
 func (s *Stores) NewDoctor() *doctor.Doctor {
+	memory := &doctor.Memory{DB: s.DB}
 	return &doctor.Doctor{
 		Config:  s.Config,
 		Host:    doctor.Here(),
 		Network: network(s.Resolver, s.Wanted.Addresses),
-		Memory:  &doctor.Memory{DB: s.DB},
+		Memory:  memory,
 		Server: doctor.Server{
 			Queue: s.queueState,
 			Snapshot: func(context.Context) (time.Time, error) {
@@ -69,11 +71,45 @@ func (s *Stores) NewDoctor() *doctor.Doctor {
 				return all[0].Time, nil
 			},
 			Lost:      func(context.Context) ([]string, error) { return s.Blobs.Lost() },
+			DiskDays:  memory.Disk,
 			Operators: s.operators,
 			Domains:   s.domains,
 			Reaches:   s.reaches,
 		},
 	}
+}
+
+// attend makes the doctor of a running server: it knows the doors too.
+func (a *App) attend() *doctor.Doctor {
+	d := a.NewDoctor()
+	d.Server.Running, d.Server.Started = true, time.Now()
+	d.Server.Connect = new(net.Dialer).DialContext
+	d.Server.Doors = a.openDoors
+	d.Network.Roots = a.o.Roots
+	if a.o.Dial != nil {
+		d.Network.Dial = a.o.Dial
+	}
+	return d
+}
+
+// openDoors are the mail doors where a program of this machine reaches them.
+func (a *App) openDoors() []doctor.Door {
+	var list []doctor.Door
+	for _, s := range a.doors {
+		bound := s.Bound()
+		if slices.Contains(optional, s.Name) || len(bound) == 0 {
+			continue
+		}
+		at, err := netip.ParseAddrPort(bound[0].String())
+		if err != nil {
+			continue
+		}
+		if ip := at.Addr().Unmap(); ip.IsUnspecified() {
+			at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
+		}
+		list = append(list, doctor.Door{Name: s.Name, Addr: at.String()})
+	}
+	return list
 }
 
 // queueState is the queue in numbers, with what is said of its oldest message.

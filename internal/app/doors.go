@@ -77,6 +77,8 @@ func (a *App) compose() error {
 	}
 	ops := a.Ops(a.o.Version)
 	ops.Started = time.Now()
+	a.doctor = a.attend()
+	ops.Doctor = a.doctor
 	a.socket = &control.Server{Ops: ops, Log: log}
 	return nil
 }
