@@ -80,6 +80,7 @@ func TestSections(t *testing.T) {
 		for _, x := range []struct{ n, item, want string }{
 			{"1", "BODY[]", prefix + nested},
 			{"1", "RFC822", prefix + nested},
+			{"1", "RFC822.SIZE", strconv.Itoa(len(prefix + nested))},
 			{"1", "RFC822.HEADER", prefix + nestHead},
 			{"1", "RFC822.TEXT", nestBody},
 			{"1", "BODY[HEADER]", prefix + nestHead},

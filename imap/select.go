@@ -76,8 +76,8 @@ func (s *session) writeOK(code string, n uint64, text string) {
 
 // firstUnseen is the index of the first message without \Seen, -1 for none.
 func firstUnseen(v *mailbox.Snapshot) int {
-	for i, n := 0, v.Len(); i < n; i++ {
-		if v.At(i).Flags&mailbox.Seen == 0 {
+	for i, e := range v.All {
+		if e.Flags&mailbox.Seen == 0 {
 			return i
 		}
 	}
