@@ -12,6 +12,7 @@ import (
 	"mailstead/account"
 	"mailstead/admin/doctor"
 	"mailstead/dns"
+	"mailstead/dns/publish"
 	"mailstead/dns/wanted"
 	"mailstead/internal/config"
 	"mailstead/internal/control"
@@ -46,7 +47,7 @@ type Stores struct {
 
 // migrations are the tables of mailstead.db, room by room.
 func migrations() []fs.FS {
-	return []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema(), doctor.Schema()}
+	return []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema(), doctor.Schema(), publish.Schema()}
 }
 
 // OpenStores opens the data directory, making it when it is new, and holds its

@@ -13,6 +13,10 @@ import (
 type dnsCommand struct {
 	Show   dnsShow   `cmd:"" help:"The records that a domain needs, to publish or to copy."`
 	Policy dnsPolicy `cmd:"" help:"Change what the records say: DMARC, MTA-STS, who gets reports."`
+
+	Publish   dnsPublish   `cmd:"" help:"Publish them at the DNS provider; shows the difference first."`
+	Undo      dnsUndo      `cmd:"" help:"Take the last publishing back."`
+	Providers dnsProviders `cmd:"" help:"DNS providers that can be published at, and what their tokens need."`
 }
 
 // domainOrAll is the domain that a command is about, or all of ours.

@@ -24,6 +24,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"mailstead/account"
@@ -49,6 +50,8 @@ type Ops struct {
 	Data    string    // the data directory
 	Version string    // of this program
 	Started time.Time // of the server; zero when none runs
+
+	publishing sync.Mutex // held while records are changed
 
 	extra []stream // of tests
 }

@@ -35,6 +35,11 @@ func operations() []operation {
 
 		op("dns.show", (*Ops).dnsShow),
 		op("dns.policy", (*Ops).dnsPolicy),
+		op("dns.providers", (*Ops).dnsProviders),
+		op("dns.access", (*Ops).dnsAccess),
+		op("dns.plan", (*Ops).dnsPlan),
+		op("dns.publish", (*Ops).dnsPublish),
+		op("dns.undo", (*Ops).dnsUndo),
 
 		op("alias.list", (*Ops).aliasList),
 		op("alias.add", (*Ops).aliasAdd),

@@ -1,0 +1,191 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailstead/dns/publish"
+	"mailstead/dns/zone"
+	"mailstead/internal/sqlite"
+	"mailstead/message"
+)
+
+// DNSAccess is what dns.access takes: how a domain's DNS is reached.
+type DNSAccess struct {
+	Domain      string            `json:"domain"`
+	Provider    string            `json:"provider"` // "" forgets it
+	Credentials map[string]string `json:"credentials,omitempty"`
+}
+
+// DNSAccessed is what it gives: the credentials were tried.
+type DNSAccessed struct {
+	Domain   string `json:"domain"`
+	Provider string `json:"provider"`
+	Zone     string `json:"zone,omitempty"` // that the domain lies in
+}
+
+// DNSPlan is what dns.plan and dns.publish take.
+type DNSPlan struct {
+	Domain string   `json:"domain"`
+	Take   []string `json:"take,omitempty"`   // sets of foreign records to replace: "_dmarc.example.org/TXT"
+	Digest string   `json:"digest,omitempty"` // of the difference that was shown; "" applies what there is
+}
+
+// DNSUndo is what dns.undo takes.
+type DNSUndo struct {
+	Domain string `json:"domain"`
+	DryRun bool   `json:"dry_run,omitempty"`
+}
+
+func (o *Ops) dnsProviders(context.Context, None) ([]publish.Info, error) {
+	return publish.Providers(), nil
+}
+
+// dnsAccess tries the credentials before it keeps them.
+func (o *Ops) dnsAccess(ctx context.Context, in DNSAccess) (DNSAccessed, error) {
+	name, err := o.ourDomain(ctx, in.Domain)
+	if err != nil {
+		return DNSAccessed{}, err
+	}
+	out := DNSAccessed{Domain: string(name), Provider: in.Provider}
+	var keep any
+	if in.Provider != "" {
+		p, err := publish.New(in.Provider, in.Credentials, publish.Options{})
+		if err != nil {
+			return out, dnsTrouble(err)
+		}
+		if f, ok := p.(publish.Finder); ok {
+			if out.Zone, err = f.FindZone(ctx, string(name)); err != nil {
+				return out, dnsTrouble(err)
+			}
+		}
+		keep = publish.Access{Provider: in.Provider, Credentials: in.Credentials}
+	}
+	return out, o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+		return o.Accounts.SetSetting(tx, publish.SettingName(string(name)), keep)
+	})
+}
+
+// ourDomain reads the name of a domain that is ours. What people paste instead
+// of one gets its own answer.
+func (o *Ops) ourDomain(ctx context.Context, text string) (message.Domain, error) {
+	text = strings.TrimSpace(text)
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		host, _, _ := strings.Cut(rest, "/")
+		return "", invalid("did you mean "+host+"?", "%q is the address of a page, not a domain", text)
+	}
+	if _, host, ok := strings.Cut(text, "@"); ok {
+		return "", invalid("did you mean "+host+"?", "%q is a mail address, not a domain", text)
+	}
+	name, err := parseDomain(text)
+	if err != nil {
+		return "", err
+	}
+	_, err = o.Accounts.Domain(ctx, name)
+	return name, err
+}
+
+// publisher makes the publisher of a domain with the credentials that were given
+// for it, or for a domain above it.
+func (o *Ops) publisher(ctx context.Context, text string) (*publish.Publisher, message.Domain, error) {
+	name, err := o.ourDomain(ctx, text)
+	if err != nil {
+		return nil, name, err
+	}
+	var a publish.Access
+	for d := string(name); d != "" && a.Provider == ""; _, d, _ = strings.Cut(d, ".") {
+		if err := o.Accounts.Setting(ctx, publish.SettingName(d), &a); err != nil {
+			return nil, name, err
+		}
+	}
+	if a.Provider == "" {
+		return nil, name, &Error{Kind: NotFound, Text: fmt.Sprintf("no DNS provider is known for %s", name.Unicode()),
+			Next: fmt.Sprintf("`mailstead dns publish %s --provider NAME` asks for the token, `mailstead dns providers` lists the names; or paste what `mailstead dns show %[1]s` prints", name.Unicode())}
+	}
+	p, err := publish.New(a.Provider, a.Credentials, publish.Options{})
+	if err != nil {
+		return nil, name, dnsTrouble(err)
+	}
+	return &publish.Publisher{DB: o.DB, Provider: p, Name: a.Provider}, name, nil
+}
+
+// dnsPlan shows what publishing would change.
+func (o *Ops) dnsPlan(ctx context.Context, in DNSPlan) (publish.Diff, error) {
+	p, name, err := o.publisher(ctx, in.Domain)
+	if err != nil {
+		return publish.Diff{}, err
+	}
+	return o.plan(ctx, p, name, in)
+}
+
+func (o *Ops) plan(ctx context.Context, p *publish.Publisher, name message.Domain, in DNSPlan) (publish.Diff, error) {
+	// What is published is merged with what the provider has, not with what the
+	// world sees of it, so that what was ours can go again.
+	v, err := o.dnsRecords(ctx, name, true)
+	if err != nil {
+		return publish.Diff{}, err
+	}
+	d, err := p.Plan(ctx, name, slices.Concat(v.Records, missing(v.Outside, v.Records)), in.Take...)
+	return d, dnsTrouble(err)
+}
+
+// missing gives those that are not in the list.
+func missing(all, list []zone.Record) []zone.Record {
+	return slices.DeleteFunc(slices.Clone(all), func(r zone.Record) bool {
+		return slices.ContainsFunc(list, func(l zone.Record) bool { return l.Name == r.Name && l.Type == r.Type && l.Data == r.Data })
+	})
+}
+
+// dnsPublish applies what dns.plan showed.
+func (o *Ops) dnsPublish(ctx context.Context, in DNSPlan) (publish.Diff, error) {
+	p, name, err := o.publisher(ctx, in.Domain)
+	if err != nil {
+		return publish.Diff{}, err
+	}
+	o.publishing.Lock()
+	defer o.publishing.Unlock()
+	d, err := o.plan(ctx, p, name, in)
+	if err != nil {
+		return d, err
+	}
+	if in.Digest != "" && in.Digest != d.Digest {
+		return d, &Error{Kind: Busy, Text: fmt.Sprintf("the records of %s have changed since the difference was shown", name.Unicode()), Next: "look at it again"}
+	}
+	return d, dnsTrouble(p.Apply(ctx, d))
+}
+
+// dnsUndo takes the last change back.
+func (o *Ops) dnsUndo(ctx context.Context, in DNSUndo) (publish.Diff, error) {
+	p, name, err := o.publisher(ctx, in.Domain)
+	if err != nil {
+		return publish.Diff{}, err
+	}
+	o.publishing.Lock()
+	defer o.publishing.Unlock()
+	d, err := p.PlanUndo(ctx, name)
+	if err == nil && !in.DryRun {
+		err = p.Undo(ctx, name)
+	}
+	return d, dnsTrouble(err)
+}
+
+// dnsTrouble gives a provider's trouble its kind.
+func dnsTrouble(err error) error {
+	var e *publish.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	kind := Failed
+	switch {
+	case errors.Is(err, publish.ErrCredentials), errors.Is(err, publish.ErrToken), errors.Is(err, publish.ErrRefused):
+		kind = Invalid
+	case errors.Is(err, publish.ErrNoZone), errors.Is(err, publish.ErrNothing):
+		kind = NotFound
+	case errors.Is(err, publish.ErrRate):
+		kind = Busy
+	}
+	return &Error{Kind: kind, Text: e.Text, Next: e.Next}
+}
