@@ -244,7 +244,7 @@ func TestDisabledAccountEnds(t *testing.T) {
 		return p.accounts.SetDisabled(tx, p.alice.ID, true)
 	}))
 	for _, c := range []*raw{c, idling} {
-		if got := c.response(); !strings.HasPrefix(got, "* BYE") {
+		if got := c.response(); !strings.HasPrefix(got, "* BYE account") {
 			t.Errorf("got %q", got)
 		}
 	}

@@ -41,7 +41,7 @@ type session struct {
 	refused   error           // for what its arguments are refused, though they can be parsed
 	uid       bool            // it is a UID command
 	ctx       context.Context // ends when the session must
-	cancel    context.CancelFunc
+	cancel    context.CancelCauseFunc
 	release   func() // of account.Hold
 }
 
@@ -53,7 +53,7 @@ func newSession(ctx context.Context, srv *Server, c *listen.Conn) *session {
 	}
 	c.SetTimeout(loginTimeout)
 	c.SetPace(loginDeadline, 0)
-	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
 	s.r.Continue = func() error {
 		s.w.Str("+ go ahead\r\n")
 		return s.w.Flush()
@@ -66,7 +66,7 @@ func (s *session) close() {
 		s.release()
 	}
 	s.target.close()
-	s.cancel()
+	s.cancel(nil)
 	s.w.Flush()
 	s.conn.Close()
 	s.r.Close()
@@ -74,9 +74,11 @@ func (s *session) close() {
 
 // end is called when the account may not go on: it wakes whatever waits.
 func (s *session) end() {
-	s.cancel()
+	s.cancel(errAccount)
 	s.conn.Shutdown()
 }
+
+var errAccount = errors.New("account was changed")
 
 // serve greets and runs commands until the connection ends.
 func (s *session) serve() {
@@ -104,8 +106,10 @@ func (s *session) farewell(err error) {
 	switch {
 	case errors.Is(err, errBye):
 		s.w.Flush()
+	case errors.Is(context.Cause(s.ctx), errAccount):
+		s.bye("account was changed, log in again")
 	case s.ctx.Err() != nil, errors.Is(err, listen.ErrShutdown):
-		s.bye("[UNAVAILABLE] server is shutting down, or the account has changed")
+		s.bye("[UNAVAILABLE] server is shutting down")
 	case errors.Is(err, wire.ErrTooLong):
 		s.bye("[LIMIT] command too long")
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
@@ -153,7 +157,7 @@ func (s *session) command() error {
 	rep, err := s.run(name)
 	// What the command left unread goes before anything else is read.
 	if ferr := s.r.Finish(s.drain()); ferr != nil {
-		if errors.Is(ferr, wire.ErrTooLong) {
+		if errors.Is(ferr, wire.ErrTooLong) && err != nil {
 			s.reply(s.refuse(err))
 		}
 		return ferr
