@@ -62,6 +62,7 @@ var only = map[string][]string{
 	"github.com/BurntSushi/toml":     {"internal/config"},
 	"golang.org/x/crypto/argon2":     {"account"},
 	"github.com/emersion/go-imap":    {"imap", "imap/wire", "internal/world", "internal/demo", "internal/cli"},
+	"blitiri.com.ar/go/spf":          {"dns/check", "policy/spf"},
 	"github.com/emersion/go-msgauth": {"policy/dkim"},
 	"github.com/emersion/go-smtp":    {"smtp/outbound", "internal/world", "internal/demo"},
 	"net/http/pprof":                 {"internal/metrics", "internal/app"},

@@ -70,7 +70,7 @@ func (c *Client) askServers(ctx context.Context, name string, qtype uint16) (ans
 	var last error
 	for range attempts {
 		for _, server := range servers {
-			reply, err := c.askServer(ctx, server, name, qtype)
+			reply, err := c.askServer(ctx, server, name, qtype, flags{recursive: true})
 			if err == nil {
 				var a answer
 				if a, err = read(reply, name, qtype); err == nil {
@@ -86,11 +86,15 @@ func (c *Client) askServers(ctx context.Context, name string, qtype uint16) (ans
 	return answer{}, last
 }
 
+// flags of a question: RD and CD.
+type flags struct{ recursive, unchecked bool }
+
 // askServer asks over UDP, then over TCP when the reply did not fit; without
 // EDNS0 when the server does not know it (RFC 6891, 7).
-func (c *Client) askServer(ctx context.Context, server, name string, qtype uint16) (*mdns.Msg, error) {
+func (c *Client) askServer(ctx context.Context, server, name string, qtype uint16, f flags) (*mdns.Msg, error) {
 	m := new(mdns.Msg)
 	m.SetQuestion(name, qtype)
+	m.RecursionDesired, m.CheckingDisabled = f.recursive, f.unchecked
 	m.AuthenticatedData = true // RFC 6840, 5.7: we understand AD, without asking for signatures
 	m.SetEdns0(udpSize, false)
 	reply, err := c.exchange(ctx, "udp", server, m)

@@ -70,6 +70,7 @@ type MTA struct {
 	conns map[net.Conn]bool
 	total int
 	more  chan struct{} // closed and renewed with every mail
+	certs map[TLS]tls.Certificate
 }
 
 // Mail is a message that an MTA took.
@@ -90,6 +91,7 @@ func (w *World) MTA(name string, b Behaviour) (*MTA, error) {
 	m := &MTA{Name: name, world: w, b: b}
 	m.seen = make(map[string]time.Time)
 	m.conns = make(map[net.Conn]bool)
+	m.certs = make(map[TLS]tls.Certificate)
 	m.more = make(chan struct{})
 	l, err := w.listenMTA(m)
 	if err != nil {
@@ -231,9 +233,15 @@ func (m *MTA) tlsConfig(kind TLS) (*tls.Config, error) {
 	if kind == WrongName {
 		name = "other." + name
 	}
-	cert, err := m.world.authority.issue(kind == Expired, strings.TrimSuffix(name, "."))
-	if err != nil {
-		return nil, err
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	cert, ok := m.certs[kind]
+	if !ok {
+		var err error
+		if cert, err = m.world.authority.issue(kind == Expired, strings.TrimSuffix(name, ".")); err != nil {
+			return nil, err
+		}
+		m.certs[kind] = cert
 	}
 	return &tls.Config{Certificates: []tls.Certificate{cert}, SessionTicketsDisabled: true}, nil
 }

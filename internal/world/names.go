@@ -17,11 +17,13 @@ const (
 	ServFail Failure = iota + 1 // says that it failed
 	Silence                     // says nothing
 	Refused                     // says that it does not want to
+	Bogus                       // fails as a validator does on wrong signatures: not for who asks without checking
 )
 
 // names is the content of the DNS: authority for every name there is.
 type names struct {
 	mu       sync.RWMutex
+	own      bool                           // an authority: answers for its zones alone
 	records  map[string]map[uint16][]dns.RR // by lower-case name; guarded by mu, as all below
 	signed   map[string]bool                // by zone
 	failures map[string]Failure
@@ -43,6 +45,15 @@ func newNames() *names {
 // or NS is needed.
 func (w *World) Zone(origin, records string) error {
 	origin = dns.CanonicalName(origin)
+	all, err := parse(origin, records)
+	if err != nil {
+		return err
+	}
+	w.names.replace(origin, all)
+	return nil
+}
+
+func parse(origin, records string) ([]dns.RR, error) {
 	p := dns.NewZoneParser(strings.NewReader(records), origin, origin)
 	p.SetDefaultTTL(300)
 	var all []dns.RR
@@ -50,9 +61,13 @@ func (w *World) Zone(origin, records string) error {
 		all = append(all, rr)
 	}
 	if err := p.Err(); err != nil {
-		return fmt.Errorf("zone %s: %w", origin, err)
+		return nil, fmt.Errorf("zone %s: %w", origin, err)
 	}
-	n := w.names
+	return all, nil
+}
+
+// replace puts records in the place of all at and below origin.
+func (n *names) replace(origin string, all []dns.RR) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for name := range n.records {
@@ -66,7 +81,6 @@ func (w *World) Zone(origin, records string) error {
 	for _, rr := range all {
 		n.add(rr)
 	}
-	return nil
 }
 
 // Sign makes the answers of a zone carry AD, as a validating resolver would
@@ -144,7 +158,7 @@ func (n *names) answer(q *dns.Msg) *dns.Msg {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	reply := new(dns.Msg).SetReply(q)
-	reply.RecursionAvailable = true
+	reply.RecursionAvailable = !n.own
 	if len(q.Question) != 1 {
 		reply.Rcode = dns.RcodeFormatError
 		return reply
@@ -154,12 +168,19 @@ func (n *names) answer(q *dns.Msg) *dns.Msg {
 	}
 	at, qtype := dns.CanonicalName(q.Question[0].Name), q.Question[0].Qtype
 	n.asked[at]++
+	if reply.Authoritative = n.own && n.zoneOf(at) != "."; n.own && !reply.Authoritative {
+		reply.Rcode = dns.RcodeRefused
+		return reply
+	}
 	secure := true
 	for range 16 {
 		switch n.failures[at] {
 		case Silence:
 			return nil
-		case ServFail:
+		case Bogus, ServFail:
+			if n.failures[at] == Bogus && q.CheckingDisabled {
+				break
+			}
 			reply.Rcode, reply.Answer = dns.RcodeServerFailure, nil
 			return reply
 		case Refused:
@@ -168,16 +189,20 @@ func (n *names) answer(q *dns.Msg) *dns.Msg {
 		}
 		zone := n.zoneOf(at)
 		secure = secure && n.signed[zone]
-		if rrs := n.records[at][qtype]; len(rrs) > 0 {
-			reply.Answer = append(reply.Answer, rrs...)
+		known, wild := n.at(at)
+		if rrs := known[qtype]; len(rrs) > 0 {
+			reply.Answer = append(reply.Answer, named(rrs, at, wild)...)
 			break
 		}
-		if alias := n.records[at][dns.TypeCNAME]; len(alias) > 0 {
-			reply.Answer = append(reply.Answer, alias[0])
+		if alias := known[dns.TypeCNAME]; len(alias) > 0 {
+			reply.Answer = append(reply.Answer, named(alias[:1], at, wild)...)
 			at = dns.CanonicalName(alias[0].(*dns.CNAME).Target)
+			if n.own && n.zoneOf(at) == "." {
+				break
+			}
 			continue
 		}
-		if !n.exists(at) {
+		if !wild && !n.exists(at) {
 			reply.Rcode = dns.RcodeNameError
 		}
 		reply.Ns = []dns.RR{&dns.SOA{
@@ -189,6 +214,37 @@ func (n *names) answer(q *dns.Msg) *dns.Msg {
 	o := q.IsEdns0()
 	reply.AuthenticatedData = secure && (q.AuthenticatedData || o != nil && o.Do())
 	return reply
+}
+
+// at gives the records of a name, those of a wildcard where nothing is at or
+// below the name (RFC 4592).
+func (n *names) at(name string) (known map[uint16][]dns.RR, wild bool) {
+	if n.exists(name) {
+		return n.records[name], false
+	}
+	for i, end := dns.NextLabel(name, 0); !end; i, end = dns.NextLabel(name, i) {
+		if w := n.records["*."+name[i:]]; w != nil {
+			return w, true
+		}
+		if n.exists(name[i:]) {
+			break
+		}
+	}
+	return nil, false
+}
+
+// named gives a wildcard's records the name that was asked for.
+func named(rrs []dns.RR, name string, wild bool) []dns.RR {
+	if !wild {
+		return rrs
+	}
+	var list []dns.RR
+	for _, rr := range rrs {
+		rr = dns.Copy(rr)
+		rr.Header().Name = name
+		list = append(list, rr)
+	}
+	return list
 }
 
 func (n *names) zoneOf(name string) string {
@@ -215,24 +271,37 @@ func (n *names) exists(name string) bool {
 // startDNS serves the names over UDP and TCP on one port, in memory over
 // streams alone.
 func (w *World) startDNS() error {
+	at, err := w.serveNames(w.names, netip.AddrPort{})
+	w.resolver = at
+	return err
+}
+
+// serveNames serves names on a port of their own, which Dial also finds at an
+// address of the world; its name is the address where one can connect.
+func (w *World) serveNames(n *names, at netip.AddrPort) (string, error) {
 	if w.memory {
-		at := netip.AddrPortFrom(w.address(), 53)
+		if !at.IsValid() {
+			at = netip.AddrPortFrom(w.address(), 53)
+		}
 		l, err := w.listen(at)
 		if err != nil {
-			return err
+			return "", err
 		}
-		w.resolver = at.String()
-		return w.serveDNS(&dns.Server{Listener: l, Handler: w.names})
+		return at.String(), w.serveDNS(n, &dns.Server{Listener: l, Handler: n})
 	}
 	pc, l, err := bothOnOnePort()
 	if err != nil {
-		return err
+		return "", err
 	}
-	w.resolver = pc.LocalAddr().String()
-	if err := w.serveDNS(&dns.Server{PacketConn: pc, Handler: w.names}); err != nil {
-		return err
+	if at.IsValid() {
+		w.mu.Lock()
+		w.listeners[at], w.packets[at] = l, pc
+		w.mu.Unlock()
 	}
-	return w.serveDNS(&dns.Server{Listener: l, Handler: w.names})
+	if err := w.serveDNS(n, &dns.Server{PacketConn: pc, Handler: n}); err != nil {
+		return "", err
+	}
+	return pc.LocalAddr().String(), w.serveDNS(n, &dns.Server{Listener: l, Handler: n})
 }
 
 // bothOnOnePort finds a port that is free for UDP and for TCP.
@@ -249,7 +318,7 @@ func bothOnOnePort() (pc net.PacketConn, l net.Listener, err error) {
 	return nil, nil, err
 }
 
-func (w *World) serveDNS(s *dns.Server) error {
+func (w *World) serveDNS(n *names, s *dns.Server) error {
 	started := make(chan struct{})
 	failed := make(chan error, 1)
 	s.NotifyStartedFunc = func() { close(started) }
@@ -260,9 +329,9 @@ func (w *World) serveDNS(s *dns.Server) error {
 	}()
 	select {
 	case <-started:
-		w.names.mu.Lock()
-		defer w.names.mu.Unlock()
-		w.names.servers = append(w.names.servers, s)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.servers = append(n.servers, s)
 		return nil
 	case err := <-failed:
 		return err

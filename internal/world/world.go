@@ -40,8 +40,10 @@ type World struct {
 
 	mu        sync.Mutex
 	listeners map[netip.AddrPort]net.Listener // guarded by mu, as all below
-	holes     map[netip.Addr]bool             // addresses that never answer
-	next      uint16                          // last host number given away
+	packets   map[netip.AddrPort]net.PacketConn
+	servers   []*names            // of name servers beside the resolver
+	holes     map[netip.Addr]bool // addresses that never answer
+	next      uint16              // last host number given away
 	closed    bool
 	running   sync.WaitGroup
 	mtas      []*MTA
@@ -53,6 +55,7 @@ func New(o Options) (*World, error) {
 		Port:      25,
 		memory:    o.Memory,
 		listeners: make(map[netip.AddrPort]net.Listener),
+		packets:   make(map[netip.AddrPort]net.PacketConn),
 		holes:     make(map[netip.Addr]bool),
 	}
 	var err error
@@ -80,9 +83,11 @@ func (w *World) Resolver() string { return w.resolver }
 func (w *World) Close() error {
 	w.mu.Lock()
 	w.closed = true
-	listeners, mtas := w.listeners, w.mtas
+	listeners, mtas, servers := w.listeners, w.mtas, append(w.servers, w.names)
 	w.mu.Unlock()
-	w.names.close()
+	for _, n := range servers {
+		n.close()
+	}
 	for _, l := range listeners {
 		l.Close()
 	}
@@ -142,7 +147,7 @@ func (w *World) Dial(ctx context.Context, network, address string) (net.Conn, er
 		return nil, err
 	}
 	w.mu.Lock()
-	l, hole := w.listeners[to], w.holes[to.Addr()]
+	l, p, hole := w.listeners[to], w.packets[to], w.holes[to.Addr()]
 	w.mu.Unlock()
 	switch {
 	case hole:
@@ -154,6 +159,8 @@ func (w *World) Dial(ctx context.Context, network, address string) (net.Conn, er
 			return nil, dialError(network, address, err)
 		}
 		return c, nil
+	case network == "udp" && p != nil:
+		address = p.LocalAddr().String()
 	case network != "udp" && l != nil:
 		address = l.Addr().String()
 	case w.memory && w.knows(to.Addr()) || to.Addr().IsLoopback() && w.memory:

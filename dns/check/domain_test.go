@@ -1,0 +1,343 @@
+package check
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"mailstead/account"
+	"mailstead/dns"
+	"mailstead/dns/zone"
+	"mailstead/internal/world"
+	"mailstead/message"
+)
+
+// place is a healthy domain in a small world, before something is broken.
+type place struct {
+	t     *testing.T
+	w     *world.World
+	ns    [2]*world.NameServer
+	mx    *world.MTA
+	d     *Domain
+	extra string // of the zone
+	edit  func(zoneText string) string
+
+	policy  func(w http.ResponseWriter)
+	reverse bool // resolvers do not know what is published
+}
+
+var keys = func() []zone.DKIMKey {
+	made, err := account.NewDKIMKeys(time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		panic(err)
+	}
+	var list []zone.DKIMKey
+	for _, k := range made {
+		public, err := k.Public()
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, zone.DKIMKey{Selector: k.Selector, Algorithm: k.Algorithm, Public: public})
+	}
+	return list
+}
+
+func open(t *testing.T, keys []zone.DKIMKey) *place {
+	t.Helper()
+	w, err := world.New(world.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	p := &place{t: t, w: w, edit: func(s string) string { return s }}
+	for i := range p.ns {
+		if p.ns[i], err = w.NameServer(fmt.Sprintf("ns%d.names.test", i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p.mx, err = w.MTA("mail.example.test", world.Behaviour{}); err != nil {
+		t.Fatal(err)
+	}
+	w.Sign("example.test")
+	client, err := dns.New(w.Resolver())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client.Dial, client.Timeout = w.Dial, 300*time.Millisecond
+	p.policy = func(out http.ResponseWriter) {
+		out.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprint(out, p.d.Settings.MTASTSPolicy())
+	}
+	p.d = &Domain{
+		Asker: client, Trusted: true, Dial: w.Dial, Port: w.Port, HTTP: p.web(),
+		Now: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC),
+		Settings: zone.Settings{
+			Domain: "example.test", Host: "mail.example.test", Addresses: []netip.Addr{p.mx.Addr}, Keys: keys,
+			DMARC: zone.DMARC{
+				Reports: message.Address{Local: "reports", Domain: "example.test"},
+				Started: time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC),
+			},
+			MTASTS: zone.MTASTS{Mode: "enforce"}, TLSRPT: message.Address{Local: "reports", Domain: "example.test"},
+			CAA:      zone.CAA{Issuer: "ca.test", AccountURI: "https://ca.test/acct/1"},
+			Services: []zone.Service{{Name: "_submissions", Port: 465}, {Name: "_imaps", Port: 993}},
+		},
+	}
+	w.Zone("example.test", "mail A "+p.mx.Addr.String()+"\n")
+	key, err := p.live()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.d.Settings.TLSA = []string{key, strings.Repeat("ab", 32)}
+	return p
+}
+
+// live is the key that the mail host shows.
+func (p *place) live() (string, error) {
+	x := &Domain{Settings: p.d.Settings, Asker: p.d.Asker, Dial: p.w.Dial, Port: p.w.Port}
+	x.Checks()
+	return x.liveKey(p.t.Context())
+}
+
+// web serves the policy with a certificate of the world, whatever the name.
+func (p *place) web() *http.Client {
+	cert, err := p.w.Certificate("mta-sts.example.test")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if r.Host != "mta-sts.example.test" || r.URL.Path != "/.well-known/mta-sts.txt" {
+			http.NotFound(out, r)
+			return
+		}
+		p.policy(out)
+	}))
+	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	s.StartTLS()
+	p.t.Cleanup(s.Close)
+	client := policyClient()
+	client.Transport = &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: p.w.CA},
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, s.Listener.Addr().String())
+		},
+	}
+	return client
+}
+
+// publish puts the wanted records, edited, into the DNS.
+func (p *place) publish() {
+	p.t.Helper()
+	var b bytes.Buffer
+	if err := zone.WriteFile(&b, "example.test", zone.Records(p.d.Settings)); err != nil {
+		p.t.Fatal(err)
+	}
+	text := p.edit(b.String()+"@ NS ns1.names.test.\n@ NS ns2.names.test.\n") + p.extra
+	for _, s := range p.ns {
+		if err := s.Zone("example.test", text); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	if p.reverse {
+		return
+	}
+	if err := p.w.Zone("example.test", text); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// bad are the findings that somebody should see.
+func bad(all []Finding) (ids []string) {
+	for _, f := range all {
+		if rank(f.Severity) >= rank(Warning) {
+			ids = append(ids, string(f.Severity)+" "+f.ID)
+		}
+	}
+	return slices.Compact(ids)
+}
+
+func TestHealthy(t *testing.T) {
+	p := open(t, keys())
+	p.publish()
+	began := time.Now()
+	all := p.d.Find(t.Context())
+	if len(bad(all)) > 0 || time.Since(began) > 5*time.Second {
+		t.Errorf("in a healthy world: %v, %v", bad(all), time.Since(began))
+	}
+	ok := 0
+	for _, f := range all {
+		if f.Severity == OK {
+			ok++
+		} else {
+			t.Logf("%s %s: %s", f.Severity, f.ID, f.Sentence)
+		}
+		if !strings.HasSuffix(f.Sentence, ".") || f.Subject == "" {
+			t.Errorf("%+v", f)
+		}
+		if testing.Verbose() {
+			t.Logf("%-8s %-18s %s | %s", f.Severity, f.ID, f.Sentence, f.Evidence)
+		}
+	}
+	if ok < 14 {
+		t.Errorf("only %d findings say that something is well", ok)
+	}
+	for _, s := range p.ns {
+		if n := s.Asked("example.test"); n > 5 { // SOA, NS, MX, TXT, CAA
+			t.Errorf("%s was asked %d times for the domain", s.Name, n)
+		}
+	}
+}
+
+// replace breaks lines of the zone.
+func replace(old, fresh string) func(*place) {
+	return func(p *place) {
+		p.edit = func(text string) string {
+			if !strings.Contains(text, old) {
+				p.t.Fatalf("%q is not in the zone\n%s", old, text)
+			}
+			return strings.ReplaceAll(text, old, fresh)
+		}
+	}
+}
+
+// without takes the lines out that begin so.
+func without(names ...string) func(*place) {
+	return func(p *place) {
+		p.edit = func(text string) string {
+			var b strings.Builder
+			for line := range strings.Lines(text) {
+				if !slices.ContainsFunc(names, func(n string) bool { return strings.HasPrefix(line, n+"\t") }) {
+					b.WriteString(line)
+				}
+			}
+			return b.String()
+		}
+	}
+}
+
+func plus(lines string) func(*place) { return func(p *place) { p.extra = lines + "\n" } }
+
+func both(fns ...func(*place)) func(*place) {
+	return func(p *place) {
+		for _, fn := range fns {
+			fn(p)
+		}
+	}
+}
+
+const spfNow = `"v=spf1 a:mail.example.test ~all"`
+
+// TestFaults breaks one thing at a time and wants to be told of that one.
+func TestFaults(t *testing.T) {
+	pair := keys()
+	for _, tt := range []struct {
+		name   string
+		break_ func(*place)
+		want   string // "severity id", several with commas
+	}{
+		{"no host address", without("mail\t3600\tIN\tA"), "problem dns.host,problem dns.spf.ours,problem dns.host-spf.ours"},
+		{"host elsewhere", func(p *place) {
+			replace("\tA\t"+p.mx.Addr.String(), "\tA\t192.0.2.99")(p)
+		}, "problem dns.host,problem dns.spf.ours,problem dns.host-spf.ours"},
+		{"host twice", plus("mail A 192.0.2.99"), "warning dns.host"},
+		{"no MX", replace("@\t3600\tIN\tMX\t10 mail.example.test.\n", ""), "problem dns.mx.missing"},
+		{"null MX", replace("MX\t10 mail.example.test.", "MX 0 ."), "problem dns.mx.null"},
+		{"MX elsewhere", replace("MX\t10 mail.example.test.", "MX 1 aspmx.l.google.com."), "problem dns.mx.elsewhere"},
+		{"another MX", plus("@ MX 20 backup.elsewhere.test."), "warning dns.mx.others"},
+		{"MX to an alias", both(replace("MX\t10 mail.example.test.", "MX 10 mx"), plus("mx CNAME mail")), "problem dns.mx.alias"},
+		{"no SPF", replace(spfNow, `"nothing"`), "problem dns.spf.missing"},
+		{"two SPF", plus(`@ TXT "v=spf1 -all"`), "problem dns.spf.several"},
+		{"SPF of others", replace(spfNow, `"v=spf1 ip4:192.0.2.1 -all"`), "problem dns.spf.ours"},
+		{"SPF with an error", replace(spfNow, `"v=spf1 a:mail.example.test ipv4:192.0.2.1 -all"`), "problem dns.spf.error"},
+		{"SPF of everybody", replace(spfNow, `"v=spf1 a:mail.example.test +all"`), "problem dns.spf.everybody"},
+		{"SPF without end", replace(spfNow, `"v=spf1 a:mail.example.test"`), "warning dns.spf.open"},
+		{"SPF with ptr", replace(spfNow, `"v=spf1 a:mail.example.test ptr -all"`), "warning dns.spf.ptr"},
+		{"SPF with eleven lookups", both(replace(spfNow, `"v=spf1 a:mail.example.test include:one.example.test include:two.example.test -all"`),
+			plus(`one TXT "v=spf1 a:mail a:mail a:mail a:mail -all"`+"\n"+`two TXT "v=spf1 a:mail a:mail a:mail a:mail -all"`)), "problem dns.spf.lookups"},
+		{"SPF of what is gone", replace(spfNow, `"v=spf1 a:mail.example.test a:x.example.test a:y.example.test a:z.example.test -all"`), "warning dns.spf.void"},
+		{"no SPF of the host", replace(`"v=spf1 a -all"`, `"nothing"`), "warning dns.host-spf.missing"},
+		{"no DKIM", without("r20261121._domainkey"), "problem dns.dkim.missing"},
+		{"DKIM twice", plus(`e20261121._domainkey TXT "v=DKIM1; p="`), "problem dns.dkim.several"},
+		{"DKIM of another", replace(pair[1].Public, "OyWEAVZQeR2bw69cfm/BTN97rsLfM0GS3DzbNz318Ao="), "problem dns.dkim.other"},
+		{"DKIM cut short", replace(`"v=DKIM1; k=rsa; p=`+pair[0].Public[:237]+`" "`+pair[0].Public[237:]+`"`, `"v=DKIM1; k=rsa; p=`+pair[0].Public[:237]+`"`), "problem dns.dkim.other"},
+		{"DKIM in test", replace("k=ed25519;", "k=ed25519; t=y;"), "problem dns.dkim.other"},
+		{"DKIM revoked", replace(pair[1].Public, ""), "problem dns.dkim.other"},
+		{"no keys", func(p *place) { p.d.Settings.Keys = nil }, "problem dns.dkim.none"},
+		{"no DMARC", without("_dmarc"), "problem dns.dmarc.missing"},
+		{"two DMARC", plus(`_dmarc TXT "v=DMARC1; p=reject"`), "problem dns.dmarc.several"},
+		{"DMARC without meaning", replace("p=none", "p=maybe"), "problem dns.dmarc.error"},
+		{"DMARC to nobody", replace("; rua=mailto:reports@example.test\"\n; Only", "\"\n; Only"), "warning dns.dmarc.reports"},
+		{"DMARC of another policy", replace("p=none", "p=reject"), "warning dns.dmarc.policy"},
+		{"reports without agreement", func(p *place) {
+			p.d.Settings.DMARC.Reports = message.Address{Local: "x", Domain: "elsewhere.test"}
+		}, "warning dns.dmarc.agreement"},
+		{"no MTA-STS", without("_mta-sts"), "warning dns.mta-sts.missing"},
+		{"old MTA-STS", replace("v=STSv1; id=", "v=STSv1; id=0"), "warning dns.mta-sts.id"},
+		{"no name for MTA-STS", without("mta-sts"), "warning dns.mta-sts.host"},
+		{"no policy", func(p *place) { p.policy = func(w http.ResponseWriter) { w.WriteHeader(404) } }, "problem dns.mta-sts.policy"},
+		{"policy of another host", func(p *place) {
+			p.policy = func(w http.ResponseWriter) {
+				w.Header().Set("Content-Type", "text/plain")
+				fmt.Fprint(w, "version: STSv1\nmode: enforce\nmx: *.elsewhere.test\nmax_age: 86400\n")
+			}
+		}, "problem dns.mta-sts.policy"},
+		{"policy as a page", func(p *place) {
+			p.policy = func(w http.ResponseWriter) { fmt.Fprint(w, "<html>") }
+		}, "problem dns.mta-sts.policy"},
+		{"policy without a certificate", func(p *place) { p.d.HTTP.Transport.(*http.Transport).TLSClientConfig = nil }, "problem dns.mta-sts.policy"},
+		{"no TLS-RPT", without("_smtp._tls"), "warning dns.tls-rpt.missing"},
+		{"TLS-RPT to nobody", replace("v=TLSRPTv1; rua=mailto:reports@example.test", "v=TLSRPTv1"), "warning dns.tls-rpt.error"},
+		{"no TLSA", without("_25._tcp.mail"), "warning dns.tlsa.missing"},
+		{"no next TLSA", replace("3 1 1 "+strings.Repeat("ab", 32), "3 1 1 "+strings.Repeat("cd", 32)), "warning dns.tlsa.next"},
+		{"TLSA of another", func(p *place) {
+			p.edit = func(s string) string { return strings.ReplaceAll(s, "\t3 1 1 ", "\t3 1 2 ") }
+		}, ""},
+		{"a key that is not published", func(p *place) { p.d.Settings.TLSA = []string{strings.Repeat("01", 32), strings.Repeat("ab", 32)} }, "problem dns.tlsa.live"},
+		{"no CAA", replace("mail\t3600\tIN\tCAA", "x\t3600\tIN\tCAA"), "warning dns.caa.missing"},
+		{"CAA of another authority", replace(`"ca.test; accounturi`, `"other.test; accounturi`), "problem dns.caa.forbidden"},
+		{"CAA of another account", replace("acct/1", "acct/2"), "problem dns.caa.forbidden"},
+		{"CAA above", both(replace("mail\t3600\tIN\tCAA", "x\t3600\tIN\tCAA"), plus(`@ CAA 0 issue ";"`)), "problem dns.caa.forbidden"},
+		{"no SRV", without("_imaps._tcp", "_submissions._tcp"), "warning dns.srv.missing"},
+		{"SRV to another", replace("0 1 993 mail.example.test.", "0 1 993 imap.elsewhere.test."), "warning dns.srv.other"},
+		{"no autoconfig", without("autoconfig"), "warning dns.autoconfig"},
+		{"wildcard", both(without("autodiscover"), plus("* A 192.0.2.80")), "warning dns.autoconfig"},
+		{"wildcard of texts", plus(`* TXT "v=spf1 -all"`), "warning dns.wildcard"},
+		{"wildcard below _domainkey", plus(`*._domainkey TXT "v=DKIM1; p="`), "warning dns.wildcard"},
+		{"a server without the zone", func(p *place) { p.ns[1].Fail("example.test", world.Refused) }, "warning dns.hosting.lame"},
+		{"signatures are wrong", func(p *place) { p.w.Fail("example.test", world.Bogus) }, "problem dns.dnssec.broken"},
+		{"the domain is not there", func(p *place) { p.edit = func(string) string { return "" } }, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := open(t, pair)
+			tt.break_(p)
+			p.publish()
+			all := p.d.Find(t.Context())
+			got := bad(all)
+			for _, want := range strings.Split(tt.want, ",") {
+				if want != "" && !slices.Contains(got, want) {
+					t.Errorf("not told of %s, but %v", want, got)
+				}
+			}
+			if want := strings.Split(tt.want, ","); tt.want != "" && len(got) > len(want)+1 {
+				t.Errorf("told of too much: %v", got)
+			}
+			for _, f := range all {
+				if f.Severity != OK && (f.Fix == "" || f.Recheck == "" || !strings.HasSuffix(f.Sentence, ".")) {
+					t.Errorf("%+v", f)
+				}
+				if testing.Verbose() && f.Severity != OK {
+					t.Logf("%s %s: %s\n  seen: %s\n  do: %s", f.Severity, f.ID, f.Sentence, f.Evidence, f.Fix)
+				}
+			}
+		})
+	}
+}
