@@ -114,7 +114,7 @@ func judge(count map[string]int) string {
 }
 
 func (c *Client) probe(ctx context.Context, server, name string) string {
-	reply, err := c.askServer(ctx, server, mdns.Fqdn(name), mdns.TypeSOA)
+	reply, err := c.askServer(ctx, server, mdns.Fqdn(name), mdns.TypeSOA, flags{recursive: true})
 	switch {
 	case err != nil:
 		return silent
