@@ -43,7 +43,7 @@ func New(address string) (*Client, error) {
 		f := &resolvConf{path: "/etc/resolv.conf"}
 		return &Client{Servers: f.servers}, nil
 	}
-	server, err := serverAddress(address)
+	server, err := ServerAddress(address)
 	if err != nil {
 		return nil, err
 	}

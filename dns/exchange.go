@@ -43,7 +43,7 @@ func (c *Client) ask(ctx context.Context, name string, qtype uint16) (answer, er
 		if err != nil {
 			return answer{}, &TemporaryError{Name: plainName(q.name), Type: typ, Err: err}
 		}
-		whole.secure = whole.secure && a.secure && c.trusts()
+		whole.secure = whole.secure && a.secure && c.Trusts()
 		whole.ttl = min(whole.ttl, a.ttl)
 		if a.next != "" {
 			at = a.next

@@ -59,15 +59,15 @@ func nameservers(lines *bufio.Scanner) []string {
 		if len(f) < 2 || f[0] != "nameserver" {
 			continue
 		}
-		if s, err := serverAddress(f[1]); err == nil {
+		if s, err := ServerAddress(f[1]); err == nil {
 			list = append(list, s)
 		}
 	}
 	return list
 }
 
-// serverAddress adds the port to an address that has none.
-func serverAddress(s string) (string, error) {
+// ServerAddress adds the port to an address that has none.
+func ServerAddress(s string) (string, error) {
 	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
 		return net.JoinHostPort(a.String(), "53"), nil
 	}

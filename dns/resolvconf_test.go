@@ -27,7 +27,7 @@ func TestServerAddress(t *testing.T) {
 		"2001:db8::1": "[2001:db8::1]:53", "[2001:db8::1]": "[2001:db8::1]:53",
 		"[2001:db8::1]:54": "[2001:db8::1]:54", "localhost": "", "": "",
 	} {
-		got, err := serverAddress(in)
+		got, err := ServerAddress(in)
 		if got != want || (err != nil) != (want == "") {
 			t.Errorf("%q: %q, %v", in, got, err)
 		}

@@ -145,7 +145,8 @@ const (
 	trusted
 )
 
-func (c *Client) trusts() bool {
+// Trusts tells whether the AD bit counts.
+func (c *Client) Trusts() bool {
 	switch c.word.Load() {
 	case trusted:
 		return true

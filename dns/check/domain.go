@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -30,16 +31,19 @@ type Domain struct {
 	// Trusted says that the resolvers validate, so that their AD bit counts.
 	Trusted bool
 
-	HTTP *http.Client // fetches the policy of MTA-STS; nil is one that follows no redirect
-	// Dial connects to the mail host and, by the port 53, to nobody; nil is a
-	// net.Dialer.
-	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	Port int // of SMTP at the mail host; 0 is 25
-	Now  time.Time
+	// Dial connects to the mail host, by its address; nil is a net.Dialer.
+	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
+	Port  int            // of SMTP at the mail host; 0 is 25
+	Roots *x509.CertPool // who may vouch for the host that serves the policy; nil is the system's
+	HTTP  *http.Client   // fetches the policy of MTA-STS; nil is one over Dial and Roots
+	Now   time.Time      // zero is the time of Checks
 
 	// Quick leaves out what connects to the mail host: the live key and the
 	// policy.
 	Quick bool
+	// WithoutHost leaves out what is about the mail host, for a second domain of
+	// the same host.
+	WithoutHost bool
 
 	once sync.Once
 	asks asks
@@ -59,7 +63,7 @@ func (d *Domain) Checks() []Check {
 			d.Port = 25
 		}
 		if d.HTTP == nil {
-			d.HTTP = policyClient()
+			d.HTTP = d.policyClient()
 		}
 		if len(d.Resolvers) == 0 {
 			d.Resolvers = []string{""}
@@ -82,6 +86,10 @@ func (d *Domain) Checks() []Check {
 		{"dns.srv", "names of the doors", d.srv},
 		{"dns.autoconfig", "names for the set-up of programs", d.autoconfig},
 		{"dns.wildcard", "wildcards", d.wildcard},
+	}
+	if d.WithoutHost {
+		of := []string{"dns.host", "dns.host-spf", "dns.tlsa", "dns.caa"}
+		all = slices.DeleteFunc(all, func(c Check) bool { return slices.Contains(of, c.ID) })
 	}
 	for i, c := range all {
 		run := c.Run

@@ -78,7 +78,7 @@ func open(t *testing.T, keys []zone.DKIMKey) *place {
 		fmt.Fprint(out, p.d.Settings.MTASTSPolicy())
 	}
 	p.d = &Domain{
-		Asker: client, Trusted: true, Dial: w.Dial, Port: w.Port, HTTP: p.web(),
+		Asker: client, Trusted: true, Dial: w.Dial, Port: w.Port,
 		Now: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC),
 		Settings: zone.Settings{
 			Domain: "example.test", Host: "mail.example.test", Addresses: []netip.Addr{p.mx.Addr}, Keys: keys,
@@ -91,6 +91,7 @@ func open(t *testing.T, keys []zone.DKIMKey) *place {
 			Services: []zone.Service{{Name: "_submissions", Port: 465}, {Name: "_imaps", Port: 993}},
 		},
 	}
+	p.d.HTTP = p.web()
 	w.Zone("example.test", "mail A "+p.mx.Addr.String()+"\n")
 	key, err := p.live()
 	if err != nil {
@@ -123,7 +124,7 @@ func (p *place) web() *http.Client {
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 	s.StartTLS()
 	p.t.Cleanup(s.Close)
-	client := policyClient()
+	client := p.d.policyClient()
 	client.Transport = &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: p.w.CA},
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {

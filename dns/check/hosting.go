@@ -3,7 +3,6 @@ package check
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -11,13 +10,6 @@ import (
 )
 
 func domainOf(name string) message.Domain { return message.Domain(name) }
-
-func policyClient() *http.Client {
-	return &http.Client{
-		Timeout:       EachLimit,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // RFC 8461, 3.3
-	}
-}
 
 // Host is a company that hosts DNS, or mail.
 type Host struct {

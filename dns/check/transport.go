@@ -2,10 +2,13 @@ package check
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"mime"
+	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,6 +17,29 @@ import (
 
 // maxPolicy is the most that is read of a policy (RFC 8461, 3.3 proposes 64 KB).
 const maxPolicy = 64 << 10
+
+// policyClient asks the same resolvers as all else for the name of the host.
+func (d *Domain) policyClient() *http.Client {
+	return &http.Client{
+		Timeout:       EachLimit,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // RFC 8461, 3.3
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			TLSClientConfig:   &tls.Config{RootCAs: d.Roots, MinVersion: tls.VersionTLS12},
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				name, port, err := net.SplitHostPort(address)
+				if err != nil {
+					return nil, err
+				}
+				at := slices.Concat(d.look(ctx, name, "A").data(), d.look(ctx, name, "AAAA").data())
+				if len(at) == 0 {
+					return nil, fmt.Errorf("%s has no address", name)
+				}
+				return d.Dial(ctx, network, net.JoinHostPort(at[0], port))
+			},
+		},
+	}
+}
 
 // single looks at a TXT name that has one record of a kind: what is wrong with
 // it, nil when it is as wanted or has the same meaning.

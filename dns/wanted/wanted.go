@@ -18,7 +18,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"time"
 
 	"mailstead/account"
 	"mailstead/dns"
@@ -231,12 +230,4 @@ func Services(l config.Listen) []zone.Service {
 		}
 	}
 	return all
-}
-
-// Stage is the DMARC policy whose time has come, and the one that is published.
-func Stage(z zone.Settings, now time.Time) (due zone.Stage, published string) {
-	if published = z.DMARC.Policy; published == "" {
-		published = "none"
-	}
-	return z.DMARC.Due(now), published
 }

@@ -61,6 +61,7 @@ func (s *Stores) NewDoctor() *doctor.Doctor {
 		Host:    doctor.Here(),
 		Network: network(s.Resolver, s.Wanted.Addresses),
 		Memory:  memory,
+		Domains: s.domainChecks,
 		Server: doctor.Server{
 			Queue: s.queueState,
 			Snapshot: func(context.Context) (time.Time, error) {

@@ -41,6 +41,7 @@ type Stores struct {
 	Resolver *dns.Client
 	Wanted   *wanted.Source // on what our domains' records depend
 
+	reach reach
 	route func(message.Domain) queue.Deliverer
 	close []func(context.Context) error // in reverse order of opening
 }
@@ -112,7 +113,8 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 func (s *Stores) Ops(version string) *control.Ops {
 	return &control.Ops{
 		DB: s.DB, Accounts: s.Accounts, Mail: s.Mail, Blobs: s.Blobs, Queue: s.Queue, Trace: s.Trace, Wanted: s.Wanted,
-		Doctor: s.NewDoctor(), Data: s.Config.Data, Version: version,
+		DomainCheck: s.DomainCheck,
+		Doctor:      s.NewDoctor(), Data: s.Config.Data, Version: version,
 	}
 }
 

@@ -28,11 +28,13 @@ import (
 	"time"
 
 	"mailstead/account"
+	"mailstead/dns/check"
 	"mailstead/dns/wanted"
 	"mailstead/internal/sqlite"
 	"mailstead/internal/trace"
 	"mailstead/mailbox"
 	"mailstead/mailbox/blob"
+	"mailstead/message"
 	"mailstead/smtp/queue"
 )
 
@@ -45,7 +47,9 @@ type Ops struct {
 	Queue    *queue.Queue
 	Trace    *trace.Store
 	Wanted   *wanted.Source // on what our domains' records depend
-	Doctor   Doctor         // looks for what is wrong
+	// DomainCheck looks at what the DNS says of a domain of ours.
+	DomainCheck func(context.Context, message.Domain) (*check.Domain, error)
+	Doctor      Doctor // looks for what is wrong
 
 	Data    string    // the data directory
 	Version string    // of this program

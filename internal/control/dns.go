@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"mailstead/dns"
+	"mailstead/dns/check"
 	"mailstead/dns/zone"
 	"mailstead/internal/sqlite"
 	"mailstead/message"
@@ -15,6 +17,46 @@ import (
 type DNSQuery struct {
 	Domain  string `json:"domain,omitempty"`  // "" is all of ours
 	Offline bool   `json:"offline,omitempty"` // ask the DNS for nothing
+}
+
+// DNSCheck is what dns.check takes.
+type DNSCheck struct {
+	Domain    string   `json:"domain,omitempty"`    // "" is all of ours
+	Only      []string `json:"only,omitempty"`      // IDs of checks
+	Resolvers []string `json:"resolvers,omitempty"` // to ask instead of ours, "192.0.2.1"
+}
+
+// dnsCheck compares the records with what the DNS says, domain by domain.
+func (o *Ops) dnsCheck(ctx context.Context, in DNSCheck) ([]check.Finding, error) {
+	names, err := o.domainsOf(ctx, in.Domain)
+	if err != nil {
+		return nil, err
+	}
+	resolvers := make([]string, 0, len(in.Resolvers))
+	for _, r := range in.Resolvers {
+		at, err := dns.ServerAddress(r)
+		if err != nil {
+			return nil, invalid("a resolver is named by its address, such as 192.0.2.1", "%v", err)
+		}
+		resolvers = append(resolvers, at)
+	}
+	all := []check.Finding{}
+	for i, name := range names {
+		d, err := o.DomainCheck(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		if len(resolvers) > 0 {
+			d.Resolvers = resolvers
+		}
+		d.WithoutHost = i > 0
+		checks := check.Only(d.Checks(), in.Only...)
+		if len(checks) == 0 && i == 0 {
+			return nil, invalid("`mailstead doctor --list` shows what there is; those of the DNS begin with dns.", "there is no check %s", strings.Join(in.Only, ", "))
+		}
+		all = append(all, check.Run(ctx, checks)...)
+	}
+	return all, nil
 }
 
 // DomainRecords are what dns.show gives for one domain.
