@@ -1,18 +1,10 @@
 package acme
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
-	"math/big"
-	"net"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,7 +14,8 @@ import (
 // recheck is how often own files are looked at for a change, at a handshake.
 const recheck = 10 * time.Second
 
-// Source holds the certificate that is served now.
+// Source is a pair of files whose certificate is served, read again when they
+// change.
 type Source struct {
 	certFile, keyFile string
 
@@ -44,25 +37,6 @@ func Files(certFile, keyFile string) (*Source, error) {
 	}
 	s.current, s.stamp, s.looked = cert, stamp, time.Now()
 	return s, nil
-}
-
-// SelfSigned serves a certificate for hostname kept in dir, made when it is
-// missing or was made for another name.
-func SelfSigned(dir, hostname string) (*Source, error) {
-	certFile, keyFile := filepath.Join(dir, "self-signed.pem"), filepath.Join(dir, "self-signed.key")
-	s, err := Files(certFile, keyFile)
-	if err == nil && s.current.Leaf.VerifyHostname(hostname) == nil && time.Now().Before(s.current.Leaf.NotAfter) {
-		return s, nil
-	}
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, err
-	}
-	// Missing, for another name, out of date, or torn: nobody vouched for it,
-	// so a new one is as good.
-	if err := makeSelfSigned(certFile, keyFile, hostname); err != nil {
-		return nil, fmt.Errorf("make a self-signed certificate: %w", err)
-	}
-	return Files(certFile, keyFile)
 }
 
 // GetCertificate is for tls.Config. A changed pair that cannot be read leaves
@@ -89,11 +63,6 @@ func (s *Source) Leaf() *x509.Certificate {
 	return s.current.Leaf
 }
 
-// Config is the base of every door's TLS: 1.2 and newer (RFC 8996).
-func (s *Source) Config() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.GetCertificate}
-}
-
 func (s *Source) stat() (fileStamp, error) {
 	c, err := os.Stat(s.certFile)
 	if err != nil {
@@ -118,47 +87,6 @@ func (s *Source) load() (*tls.Certificate, fileStamp, error) {
 	return &cert, stamp, nil
 }
 
-// makeSelfSigned writes a P-256 pair for ten years; the key first, so that a
-// certificate never stands without it.
-func makeSelfSigned(certFile, keyFile, hostname string) error {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return err
-	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 120))
-	if err != nil {
-		return err
-	}
-	template := &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: hostname},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().AddDate(10, 0, 0),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	if ip := net.ParseIP(hostname); ip != nil {
-		template.IPAddresses = []net.IP{ip}
-	} else {
-		template.DNSNames = []string{hostname}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return err
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(certFile), 0o700); err != nil {
-		return err
-	}
-	if err := replace(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})); err != nil {
-		return err
-	}
-	return replace(certFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-}
-
 // replace puts a file in place whole or not at all, whatever becomes of the
 // power: the bytes are synced before the name.
 func replace(name string, b []byte) error {
@@ -174,9 +102,23 @@ func replace(name string, b []byte) error {
 	if err := os.Rename(f.Name(), name); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(name))
+	return syncDir(filepath.Dir(name))
+}
+
+func syncDir(name string) error {
+	dir, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// covers tells whether the certificate is good for a name.
+func (s *Source) covers(name string) bool { return s.Leaf().VerifyHostname(name) == nil }
+
+// replaceBy serves what other serves.
+func (s *Source) replaceBy(other *Source) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.current, s.stamp, s.looked = other.current, other.stamp, other.looked
 }

@@ -7,18 +7,23 @@ import (
 	"time"
 )
 
+// selfMade is what a server shows that has nothing else.
+func selfMade(dir, hostname string) (*Source, error) {
+	return selfSigned(dir, hostname, &keys{dir: filepath.Join(dir, "keys")})
+}
+
 // A power cut in the middle of a first start left an empty file, and no start
 // went past it.
 func TestSelfSignedTornByAPowerCutIsMadeAnew(t *testing.T) {
-	for _, name := range []string{"self-signed.pem", "self-signed.key"} {
+	for _, name := range []string{"self-signed.pem", "keys/mail.example.org.key"} {
 		dir := filepath.Join(t.TempDir(), "acme")
-		if _, err := SelfSigned(dir, "mail.example.org"); err != nil {
+		if _, err := selfMade(dir, "mail.example.org"); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := SelfSigned(dir, "mail.example.org"); err != nil {
+		if _, err := selfMade(dir, "mail.example.org"); err != nil {
 			t.Errorf("%s torn: %v", name, err)
 		}
 	}
@@ -26,11 +31,11 @@ func TestSelfSignedTornByAPowerCutIsMadeAnew(t *testing.T) {
 
 func TestSelfSignedIsKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "acme")
-	first, err := SelfSigned(dir, "mail.example.org")
+	first, err := selfMade(dir, "mail.example.org")
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := SelfSigned(dir, "mail.example.org")
+	again, err := selfMade(dir, "mail.example.org")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,7 +45,7 @@ func TestSelfSignedIsKept(t *testing.T) {
 	if err := first.Leaf().VerifyHostname("mail.example.org"); err != nil {
 		t.Error(err)
 	}
-	renamed, err := SelfSigned(dir, "mx.example.org")
+	renamed, err := selfMade(dir, "mx.example.org")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,12 +56,16 @@ func TestSelfSignedIsKept(t *testing.T) {
 
 func TestFilesAreReadAgainWhenChanged(t *testing.T) {
 	dir := t.TempDir()
-	s, err := SelfSigned(dir, "a.example")
+	s, err := selfMade(dir, "a.example")
 	if err != nil {
 		t.Fatal(err)
 	}
 	old := s.Leaf()
-	if err := makeSelfSigned(s.certFile, s.keyFile, "a.example"); err != nil {
+	key, err := (&keys{dir: filepath.Join(dir, "keys")}).current("a.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := makeSelfSigned(s.certFile, key, "a.example"); err != nil {
 		t.Fatal(err)
 	}
 	later := time.Now().Add(time.Minute)

@@ -1,6 +1,9 @@
 package acme
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Origin says where a certificate is from.
 type Origin string
@@ -20,8 +23,8 @@ type Status struct {
 	NotAfter  time.Time `json:"not_after,omitzero"`
 	Issuer    string    `json:"issuer,omitempty"`
 	Serial    string    `json:"serial,omitempty"`
-	Problem   *Problem  `json:"problem,omitempty"` // of the last attempt, until one succeeds
-	HeldBack  string    `json:"held_back,omitempty"`
+	Problem   *Problem  `json:"problem,omitempty"`   // of the last attempt, until one succeeds
+	HeldBack  string    `json:"held_back,omitempty"` // why the next key that was asked for is not in use
 }
 
 // Problem is why there is no newer certificate.
@@ -29,8 +32,11 @@ type Problem struct {
 	Kind     Kind      `json:"kind"`
 	Sentence string    `json:"sentence"` // for people
 	Fix      string    `json:"fix"`
-	Evidence string    `json:"evidence"` // as the CA or the network told it
+	Evidence string    `json:"evidence,omitempty"` // as the CA or the network told it
 	At       time.Time `json:"at"`
+	Next     time.Time `json:"next,omitzero"` // when it is tried again
+
+	after time.Time // the CA named it
 }
 
 // Error is the sentence.
@@ -49,9 +55,50 @@ const (
 	DNSProblem  Kind = "dns"          // the name has no address, or its DNS fails
 	Unreachable Kind = "unreachable"  // the CA found no answer, or not ours, at the address
 	Rejected    Kind = "rejected"     // the CA will not have this name or account
-	Provider    Kind = "provider"     // the DNS provider refused the record of DNS-01
+	Provider    Kind = "provider"     // the DNS provider refused the record of DNS-01, or there is none
 	Other       Kind = "other"
 )
 
 // Status tells of every name, the host's first.
-func (c *Certificates) Status() []Status { panic("border") }
+func (c *Certificates) Status() []Status {
+	a := c.authority.Load()
+	var list []Status
+	for _, name := range c.Names() {
+		c.mu.Lock()
+		s := Status{Name: name, Origin: NotYetHere, HeldBack: c.held[name]}
+		c.mu.Unlock()
+		leaf := c.Leaf(name)
+		if a != nil {
+			if cert := a.certificate(name); cert != nil {
+				s.Origin, leaf = FromACME, cert.Leaf
+			}
+			if site := a.site(name); site != nil {
+				a.mu.RLock()
+				s.Problem = site.problem
+				a.mu.RUnlock()
+			}
+		}
+		switch {
+		case s.Origin == FromACME:
+		case c.own && (name == c.o.Hostname || c.host.covers(name)):
+			s.Origin = FromFiles
+		case name == c.o.Hostname:
+			s.Origin = SelfMade
+		}
+		if leaf != nil && s.Origin != NotYetHere {
+			s.NotBefore, s.NotAfter = leaf.NotBefore, leaf.NotAfter
+			s.Issuer, s.Serial = leaf.Issuer.String(), leaf.SerialNumber.Text(16)
+		}
+		list = append(list, s)
+	}
+	slices.SortStableFunc(list, func(x, y Status) int {
+		switch {
+		case x.Name == c.o.Hostname && y.Name != c.o.Hostname:
+			return -1
+		case y.Name == c.o.Hostname && x.Name != c.o.Hostname:
+			return 1
+		}
+		return 0
+	})
+	return list
+}

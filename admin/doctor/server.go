@@ -133,7 +133,7 @@ func (d *Doctor) checkRenewal(ctx context.Context) []check.Finding {
 	for _, c := range d.Server.Certificates(ctx) {
 		left := c.NotAfter.Sub(d.now())
 		switch {
-		case c.Problem != "" && left < renewalLast:
+		case c.Problem != "" && !c.NotAfter.IsZero() && left < renewalLast:
 			found = append(found, problem(id, c.Name, fmt.Sprintf("The certificate of %s cannot be renewed and ends soon: %s", c.Name, c.Problem), c.Evidence, c.Fix))
 		case c.Problem != "":
 			found = append(found, warning(id, c.Name, fmt.Sprintf("There is no new certificate for %s: %s", c.Name, c.Problem), c.Evidence, c.Fix))

@@ -166,6 +166,11 @@ func (s *Source) SetChoices(tx *sqlite.Tx, name message.Domain, c Choices) error
 
 func choicesKey(name message.Domain) string { return "zone/" + string(name) }
 
+// Certificate reads what SetCertificate wrote.
+func (s *Source) Certificate(ctx context.Context) (c Certificate, err error) {
+	return c, s.Accounts.Setting(ctx, certificateKey, &c)
+}
+
 // SetCertificate writes what the host's certificates are made of.
 func (s *Source) SetCertificate(tx *sqlite.Tx, c Certificate) error {
 	return s.Accounts.SetSetting(tx, certificateKey, c)

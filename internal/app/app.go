@@ -18,7 +18,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -60,6 +59,8 @@ type App struct {
 	broken context.Context // ends when nothing more can be promised
 	goes   sync.WaitGroup
 
+	certChanged chan struct{} // holds one word that a certificate changed
+
 	Closed []ClosedDoor // after Listen
 }
 
@@ -77,7 +78,7 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	a := &App{o: o}
+	a := &App{o: o, certChanged: make(chan struct{}, 1)}
 	a.broken, a.failed = context.WithCancelCause(context.WithoutCancel(ctx))
 	var err error
 	if a.Stores, err = OpenStores(ctx, o.Config, o.Log, func(err error) { a.failed(err) }); err != nil {
@@ -101,14 +102,6 @@ func (*HostnameError) Error() string { return "this host has no name for the wor
 // Hint is the next step for a person.
 func (*HostnameError) Hint() string {
 	return `put hostname = "mail.example.org" (your name) into mailstead.toml`
-}
-
-// certificates says where they are kept and by whose help they come.
-func (a *App) certificates() acme.Options {
-	cfg := a.Config
-	return acme.Options{
-		Dir: filepath.Join(cfg.Data, "acme"), Hostname: cfg.Hostname, CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey, Log: a.Log,
-	}
 }
 
 // Listen binds every address, so that a taken port is told before anything
@@ -153,6 +146,11 @@ func (a *App) Run(ctx context.Context) error {
 	defer stop()
 	context.AfterFunc(a.broken, stop)
 
+	// Before the doors open: a certificate that is kept is shown to the first
+	// who come. Trouble with it is no reason to keep mail waiting.
+	if err := a.certify(ctx); err != nil {
+		a.Log.Warn("certificates stay as they are", "err", err)
+	}
 	for _, d := range a.doors {
 		a.goes.Go(func() {
 			if err := d.Serve(); err != nil {
@@ -177,6 +175,7 @@ func (a *App) Run(ctx context.Context) error {
 			a.Log.Error("domains without DKIM keys", "err", err)
 		}
 	})
+	a.goes.Go(func() { a.keepCertificateFacts(ctx) })
 	a.runJobs(ctx, a.jobs())
 	a.Log.Info("ready", "hostname", a.o.Config.Hostname, "version", a.o.Version)
 

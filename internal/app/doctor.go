@@ -86,6 +86,7 @@ func (a *App) attend() *doctor.Doctor {
 	d.Server.Running, d.Server.Started = true, time.Now()
 	d.Server.Connect = new(net.Dialer).DialContext
 	d.Server.Doors = a.openDoors
+	d.Server.Certificates = a.shownCertificates
 	d.Network.Roots = a.o.Roots
 	if a.o.Dial != nil {
 		d.Network.Dial = a.o.Dial

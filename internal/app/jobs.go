@@ -31,6 +31,8 @@ func (a *App) jobs() []job {
 			_, err := snapshots.Take(ctx)
 			return err
 		}},
+		{"look which certificates are wanted", time.Minute, a.certify},
+		{"watch the keys of certificates", time.Hour, a.cert.Watch},
 		{"trim the trace", time.Hour, a.Trace.Trim},
 		{"empty Trash and Junk", 6 * time.Hour, func(ctx context.Context) error {
 			_, err := a.Mail.Retain(ctx)

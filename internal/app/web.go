@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"mailstead/internal/listen"
+	"mailstead/message"
+	"mailstead/web/mtasts"
 )
 
 // page is what answers at a pattern of http.ServeMux behind one of the doors
@@ -23,7 +25,18 @@ type page struct {
 
 // pages is the site map: all that is answered over HTTP.
 func (a *App) pages() []page {
-	return []page{}
+	return []page{
+		{"https", "GET " + mtasts.Path, &mtasts.Handler{Policy: a.mtastsPolicy, Log: a.Log}},
+	}
+}
+
+// mtastsPolicy is the policy of one of our domains.
+func (a *App) mtastsPolicy(ctx context.Context, d message.Domain) (string, error) {
+	s, err := a.Wanted.Settings(ctx, d)
+	if err != nil {
+		return "", err
+	}
+	return s.MTASTSPolicy(), nil
 }
 
 // optional are the doors that mail can do without.
