@@ -31,11 +31,12 @@ var floors = [][]string{
 
 // beside lists the imports between rooms of one floor that are meant.
 var beside = map[string][]string{
-	".":             {"internal/cli"},
-	"internal/demo": {"internal/app"},
-	"admin":         {"admin/*"},
-	"dns/publish":   {"dns/zone"},
-	"admin/*":       {"internal/control"},
+	".":                {"internal/cli"},
+	"internal/demo":    {"internal/app"},
+	"internal/metrics": {"internal/maillog"},
+	"admin":            {"admin/*"},
+	"dns/publish":      {"dns/zone"},
+	"admin/*":          {"internal/control"},
 }
 
 // never is what a room and all below its name must not reach, whatever the

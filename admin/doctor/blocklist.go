@@ -49,8 +49,23 @@ func (d *Doctor) checkLists(ctx context.Context) []check.Finding {
 		all.Go(func() { results[i] = d.ask(ctx, id, l, public) })
 	}
 	all.Wait()
-	return slices.Concat(results...)
+	found := slices.Concat(results...)
+	if len(found) == len(results) && !slices.ContainsFunc(found, func(f check.Finding) bool { return f.Severity != check.Info }) {
+		return one(silence(id, found))
+	}
+	return found
 }
+
+// silence makes one note of it when no list could be asked.
+func silence(id string, each []check.Finding) check.Finding {
+	var evidence []string
+	for _, f := range each {
+		evidence = append(evidence, strings.TrimSpace(f.Sentence+" "+f.Evidence))
+	}
+	return info(id, "", "No block list could be asked: whether this host is on one is not known.", strings.Join(evidence, "\n"), ownResolver)
+}
+
+const ownResolver = "Lists often refuse those who ask through a public resolver: apt install unbound, and dns.resolver = \"127.0.0.1\" in mailstead.toml."
 
 // ask asks one list about itself and about all addresses at once.
 func (d *Doctor) ask(ctx context.Context, id string, l List, public []netip.Addr) []check.Finding {
@@ -67,13 +82,12 @@ func (d *Doctor) ask(ctx context.Context, id string, l List, public []netip.Addr
 		all.Go(func() { answers[i], errs[i] = d.listed(ctx, l, a) })
 	}
 	all.Wait()
-	const own = "Lists often refuse those who ask through a public resolver: apt install unbound, and dns.resolver = \"127.0.0.1\" in mailstead.toml."
 	for i := range about {
 		if errs[i] != nil {
-			return one(info(id, l.Zone, fmt.Sprintf("The block list %s could not be asked.", l.Zone), errs[i].Error(), own))
+			return one(info(id, l.Zone, fmt.Sprintf("The block list %s could not be asked.", l.Zone), errs[i].Error(), ownResolver))
 		}
 		if code := refusal(answers[i]); code.IsValid() {
-			return one(info(id, l.Zone, fmt.Sprintf("The block list %s does not answer us (%s is an error, not a listing).", l.Zone, code), "", own))
+			return one(info(id, l.Zone, fmt.Sprintf("The block list %s does not answer us (%s is an error, not a listing).", l.Zone, code), "", ownResolver))
 		}
 	}
 	if len(answers[0]) == 0 || len(answers[1]) > 0 {

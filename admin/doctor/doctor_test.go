@@ -155,6 +155,11 @@ func faults() []fault {
 		{"list that lists everything", func(h *healthy) {
 			h.zone("psbl.surriel.com", "* A 127.0.0.2\n2.0.0.127 A 127.0.0.2\n1.0.0.127 A 127.0.0.2\n10.2.0.192 A 127.0.0.2\n")
 		}, "net.blocklist", check.Info, "is not well"},
+		{"public resolver", func(h *healthy) {
+			for _, l := range Lists() {
+				h.world.Fail("2.0.0.127."+l.Zone, world.Refused)
+			}
+		}, "net.blocklist", check.Info, "No block list could be asked"},
 		{"list that is gone", func(h *healthy) { h.zone("bl.spamcop.net", "") }, "net.blocklist", check.Info, "is not well"},
 
 		{"dead door", func(h *healthy) { at(h, "imap", func(d *door) { d.dead = true }) }, "mail.doors", check.Problem, "imap does not answer"},

@@ -365,3 +365,5 @@ func (h *healthy) selfSigned() {
 	}
 	h.cert = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
+
+func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }

@@ -121,8 +121,9 @@ func (d *Doctor) checkPorts(context.Context) []check.Finding {
 		if p.door == "http" || p.door == "https" || p.door == "metrics" {
 			say = warning
 		}
-		found = append(found, say(id, name, fmt.Sprintf("Port %d, which our door %s needs, is taken by %s.", p.at.Port(), p.door, l.Holder()),
-			fmt.Sprintf("It listens at %s.", l.Addr), d.release(l)))
+		who, fix := d.Host.holder(l)
+		found = append(found, say(id, name, fmt.Sprintf("Port %d, which our door %s needs, is taken by %s.", p.at.Port(), p.door, who),
+			fmt.Sprintf("It listens at %s.", l.Addr), fix))
 	}
 	if found == nil {
 		found = one(ok(id, "", "All ports that we need are free or ours."))
@@ -137,22 +138,6 @@ func (d *Doctor) ours(l machine.Listener) bool {
 		return true
 	}
 	return l.Program == "mailstead" || d.Server.Running && l.PID == 0
-}
-
-// release says how a program gives its port back.
-func (d *Doctor) release(l machine.Listener) string {
-	if d.Host.Unit != nil && l.PID != 0 {
-		if unit := d.Host.Unit(l.PID); unit != "" {
-			return "systemctl disable --now " + strings.TrimSuffix(unit, ".service")
-		}
-	}
-	if s, known := mailServers[l.Program]; known {
-		return "systemctl disable --now " + s
-	}
-	if l.Program == "" {
-		return "Run `ss -tlnp` as root to see which program it is, and stop it, or name another address under [listen] in mailstead.toml."
-	}
-	return "Stop it, or name another address under [listen] in mailstead.toml."
 }
 
 // mailServers are programs of other mail servers with their service.
@@ -175,7 +160,7 @@ func (d *Doctor) checkOthers(context.Context) []check.Finding {
 	seen := map[string]bool{}
 	for _, p := range all {
 		service, known := mailServers[p.Program]
-		if !known || seen[service] {
+		if !known || seen[service] || p.Program == "smtpd" && seen["postfix"] { // Postfix has an smtpd too
 			continue
 		}
 		seen[service] = true

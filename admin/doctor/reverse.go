@@ -109,6 +109,25 @@ func (d *Doctor) reverse(ctx context.Context, id string, a netip.Addr) check.Fin
 	return ok(id, about, fmt.Sprintf("%s and %s lead to each other.", a, host))
 }
 
+// NamelessIPv6 tells whether an IPv6 address of ours is known to have no name, or
+// another one than the host's: mail from it is refused. Not knowing is no.
+func (d *Doctor) NamelessIPv6(ctx context.Context) bool {
+	public, err := d.Network.Public(ctx)
+	if err != nil {
+		return false
+	}
+	for _, a := range public {
+		if !a.Is6() {
+			continue
+		}
+		names, _, err := d.Network.Resolver.LookupPTR(ctx, a)
+		if errors.Is(err, dns.ErrNotExist) || err == nil && !slices.Contains(names, strings.ToLower(d.Config.Hostname)) {
+			return true
+		}
+	}
+	return false
+}
+
 var (
 	genericWord = regexp.MustCompile(`(^|[.-])(dyn|dynamic|dsl|adsl|vdsl|dial|dialup|dhcp|pool|ppp|cable|cust|customer|client|clients|broadband|static|ip|ipv[46]|host|vps|vmi|vm|srv|server|unassigned|reverse|rev)[.-]?[0-9]`)
 	anyWord     = regexp.MustCompile(`(^|[.-])(dynamic|dsl|adsl|dialup|dhcp|pool|ppp|broadband|unassigned)([.-]|$)`)

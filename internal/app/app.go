@@ -20,6 +20,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailstead/acme"
@@ -27,6 +28,7 @@ import (
 	"mailstead/internal/config"
 	"mailstead/internal/control"
 	"mailstead/internal/listen"
+	"mailstead/internal/systemd"
 	"mailstead/smtp/outbound"
 )
 
@@ -44,6 +46,8 @@ type Options struct {
 	Port  int                 // where remote MTAs listen; 0 means 25
 	Roots *x509.CertPool      // what their certificates are verified with
 	Own   func() []netip.Addr // where we are the server; nil means this machine
+
+	Manager *systemd.Manager // who started us, nil for nobody
 }
 
 // App is a whole server.
@@ -55,6 +59,9 @@ type App struct {
 	doors  []*listen.Server
 	socket *control.Server
 	doctor *doctor.Doctor
+	night  time.Time   // of the last look; jobs alone use it
+	ready  atomic.Bool // from open doors to the stop
+	noIPv6 atomic.Bool // mail leaves by IPv4: our IPv6 address has no name
 	failed context.CancelCauseFunc
 	broken context.Context // ends when nothing more can be promised
 	goes   sync.WaitGroup
@@ -111,6 +118,9 @@ func (a *App) Listen() error {
 	var open []*listen.Server
 	for _, d := range a.doors {
 		err := d.Listen()
+		if err != nil {
+			err = explainPort(d.Name, err, doctor.Here())
+		}
 		switch {
 		case err == nil:
 			open = append(open, d)
@@ -177,9 +187,15 @@ func (a *App) Run(ctx context.Context) error {
 	})
 	a.goes.Go(func() { a.keepCertificateFacts(ctx) })
 	a.runJobs(ctx, a.jobs())
+	a.goes.Go(func() { a.watch(ctx) })
+	a.goes.Go(func() { a.learnNetwork(ctx) })
+	a.ready.Store(true)
 	a.Log.Info("ready", "hostname", a.o.Config.Hostname, "version", a.o.Version)
+	a.tellManager(a.o.Manager.Ready("ready as " + a.o.Config.Hostname))
 
 	<-ctx.Done()
+	a.ready.Store(false)
+	a.tellManager(a.o.Manager.Stopping())
 	a.shutdown()
 	a.goes.Wait()
 	if a.broken.Err() != nil {

@@ -23,12 +23,12 @@ import (
 // compose makes the doors over the stores.
 func (a *App) compose() error {
 	cfg, log, cert := a.Config, a.Log, a.cert
-	events := maillog.Sinks{maillog.Log{Logger: log}, a.Trace}
+	events := maillog.Sinks{maillog.Log{Logger: log}, a.Trace, &a.events}
 	agent := local.New(local.Options{
 		DB: a.DB, Accounts: a.Accounts, Mailboxes: a.Mail, Queue: a.Queue, Events: events, Hostname: cfg.Hostname, Log: log,
 	})
 	a.out = &outbound.Outbound{
-		Hostname: cfg.Hostname, Resolver: a.Resolver, Dial: a.o.Dial, Port: a.o.Port, Roots: a.o.Roots, Own: a.own(),
+		Hostname: cfg.Hostname, Resolver: a.Resolver, Dial: a.o.Dial, Port: a.o.Port, Roots: a.o.Roots, Own: a.own(), NoIPv6: a.noIPv6.Load,
 	}
 	a.route = a.routes(local.Queued{Agent: agent}, a.out)
 

@@ -38,6 +38,7 @@ func (a *App) jobs() []job {
 			_, err := a.Mail.Retain(ctx)
 			return err
 		}},
+		{"look for trouble at night", 20 * time.Minute, a.lookAtNight},
 		{"remove deleted accounts", 24 * time.Hour, a.socket.Ops.RemoveExpired},
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"mailstead/internal/config"
 	"mailstead/internal/control"
 	"mailstead/internal/maillog"
+	"mailstead/internal/metrics"
 	"mailstead/internal/sqlite"
 	"mailstead/internal/trace"
 	"mailstead/mailbox"
@@ -41,7 +42,9 @@ type Stores struct {
 	Resolver *dns.Client
 	Wanted   *wanted.Source // on what our domains' records depend
 
-	reach reach
+	reach  reach
+	events metrics.Events // counts what happens
+
 	route func(message.Domain) queue.Deliverer
 	close []func(context.Context) error // in reverse order of opening
 }
@@ -102,7 +105,7 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 	}
 	s.Queue = queue.New(queue.Options{
 		DB: s.DB, Blobs: s.Blobs, Hostname: cfg.Hostname, Log: log, Sign: s.Signer().Sign,
-		Events: maillog.Sinks{maillog.Log{Logger: log}, s.Trace},
+		Events: maillog.Sinks{maillog.Log{Logger: log}, s.Trace, &s.events},
 		Route:  func(d message.Domain) queue.Deliverer { return s.route(d) },
 	})
 	return s, nil

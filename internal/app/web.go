@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mailstead/internal/listen"
+	"mailstead/internal/metrics"
 	"mailstead/message"
 	"mailstead/web/mtasts"
 )
@@ -27,6 +28,9 @@ type page struct {
 func (a *App) pages() []page {
 	return []page{
 		{"https", "GET " + mtasts.Path, &mtasts.Handler{Policy: a.mtastsPolicy, Log: a.Log}},
+		{"metrics", "GET /metrics", metrics.Handler(a.figures()...)},
+		{"metrics", "GET /healthz", metrics.Health(a.healthy)},
+		{"metrics", "GET /readyz", metrics.Health(a.isReady)},
 	}
 }
 

@@ -119,8 +119,10 @@ func printFindings(p *program, w io.Writer, found []check.Finding, all bool) {
 		for _, f := range found {
 			switch {
 			case f.Severity != severity:
-			case f.Muted != "" && !all:
-				muted++
+			case f.Muted != "":
+				if muted++; all {
+					printFinding(p, w, f)
+				}
 			case severity == check.OK && !all:
 				count[severity]++
 			default:

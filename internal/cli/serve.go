@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 
 	"mailstead/internal/app"
+	"mailstead/internal/systemd"
 )
 
 type serveCommand struct{}
@@ -31,7 +32,7 @@ func (c *serveCommand) Run(p *program) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50) // the heap is small: collecting it twice as often costs little and halves what lies about
 	}
-	a, err := app.New(p.ctx, app.Options{Config: cfg, Log: log, Version: ReadVersion().Version})
+	a, err := app.New(p.ctx, app.Options{Config: cfg, Log: log, Version: ReadVersion().Version, Manager: systemd.FromEnvironment()})
 	if err != nil {
 		return explainOpen(err, cfg)
 	}

@@ -32,6 +32,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -69,6 +70,8 @@ type Server struct {
 	open      int // accepted and not over, those before the registry included
 	closing   bool
 	over      chan struct{} // closed when closing and open is 0
+
+	accepted, turnedAway atomic.Uint64
 }
 
 // Listen binds all addresses, or none.
@@ -172,6 +175,7 @@ func (s *Server) admit(nc net.Conn) {
 	}
 	s.open++
 	s.mu.Unlock()
+	s.accepted.Add(1)
 	go s.serve(nc)
 }
 
@@ -215,6 +219,7 @@ func (s *Server) serve(nc net.Conn) {
 
 // refuse tells a connection over a limit so, without waiting for it.
 func (s *Server) refuse(nc net.Conn, why string) {
+	s.turnedAway.Add(1)
 	s.log().Warn(why, "door", s.Name, "remote", nc.RemoteAddr())
 	if s.Busy == "" || s.TLS != nil {
 		return
@@ -293,6 +298,11 @@ func (s *Server) isClosing() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.closing
+}
+
+// Totals tells how many connections were accepted and turned away so far.
+func (s *Server) Totals() (accepted, turnedAway uint64) {
+	return s.accepted.Load(), s.turnedAway.Load()
 }
 
 // Conns tells how many connections are open.

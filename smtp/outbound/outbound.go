@@ -69,6 +69,10 @@ type Outbound struct {
 	// loops; nil means those of this machine's interfaces and all of loopback.
 	Own func() []netip.Addr
 
+	// NoIPv6 tells that IPv6 addresses are passed over where there are others, as
+	// when ours has no reverse name and is refused for it; nil means they are used.
+	NoIPv6 func() bool
+
 	// Policy says what TLS must be like for a host of a domain; nil means
 	// opportunistic always.
 	Policy func(ctx context.Context, d message.Domain, host string, mxSecure bool) (Policy, error)

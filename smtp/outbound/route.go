@@ -93,6 +93,9 @@ func (o *Outbound) addresses(ctx context.Context, h host) ([]netip.AddrPort, *qu
 		case err != nil:
 			return nil, ptr(delayed("4.4.3", "the address of "+h.name+" cannot be looked up", err))
 		}
+		if o.NoIPv6 != nil && o.NoIPv6() {
+			addrs = preferIPv4(addrs)
+		}
 		for _, a := range alternate(addrs) {
 			found = append(found, netip.AddrPortFrom(a, uint16(h.port)))
 		}
@@ -106,6 +109,15 @@ func (o *Outbound) addresses(ctx context.Context, h host) ([]netip.AddrPort, *qu
 		}
 	}
 	return found, nil
+}
+
+// preferIPv4 leaves IPv6 addresses out where there are others.
+func preferIPv4(addrs []netip.Addr) []netip.Addr {
+	four := slices.DeleteFunc(slices.Clone(addrs), func(a netip.Addr) bool { return !a.Unmap().Is4() })
+	if len(four) == 0 {
+		return addrs
+	}
+	return four
 }
 
 // alternate keeps the order within each family.

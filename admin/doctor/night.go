@@ -1,0 +1,165 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"mailstead/dns/check"
+)
+
+// Change is the difference between two runs in one finding.
+type Change struct {
+	check.Finding
+	Before check.Severity // "" when it was not there
+	Over   bool           // it is well now
+}
+
+// trouble is what somebody should act upon and has not muted.
+func trouble(f check.Finding) bool {
+	return f.Muted == "" && (f.Severity == check.Problem || f.Severity == check.Warning)
+}
+
+// Difference tells what is new or worse, what is better, and what is over, in
+// this order. Notes are nobody's reason to write at night.
+func Difference(before, now []check.Finding) []Change {
+	type key struct{ id, subject string }
+	old, current := map[key]check.Finding{}, map[key]check.Finding{}
+	for _, f := range before {
+		old[key{f.ID, f.Subject}] = f
+	}
+	var worse, better, over []Change
+	for _, f := range now {
+		k := key{f.ID, f.Subject}
+		current[k] = f
+		was := old[k]
+		switch {
+		case trouble(f) && !trouble(was):
+			worse = append(worse, Change{Finding: f, Before: was.Severity})
+		case trouble(f) && was.Severity == check.Warning && f.Severity == check.Problem:
+			worse = append(worse, Change{Finding: f, Before: was.Severity})
+		case trouble(f) && was.Severity == check.Problem && f.Severity == check.Warning:
+			better = append(better, Change{Finding: f, Before: was.Severity})
+		}
+	}
+	for _, f := range before {
+		is, there := current[key{f.ID, f.Subject}]
+		if trouble(f) && (!there || !trouble(is) && is.Muted == "") {
+			over = append(over, Change{Finding: f, Before: f.Severity, Over: true})
+		}
+	}
+	return slices.Concat(worse, better, over)
+}
+
+// Night runs all checks and gives what has changed since the last night. What is
+// new is looked at once more after a pause: a network has its moments, and
+// nobody wants to read of them in the morning.
+func (d *Doctor) Night(ctx context.Context, pause time.Duration) ([]Change, error) {
+	if d.Host.Disk != nil {
+		if disk, err := d.Host.Disk(d.Config.Data); err == nil {
+			if err := d.Memory.NoteDisk(ctx, d.now(), disk.Free); err != nil {
+				return nil, fmt.Errorf("note the free space: %w", err)
+			}
+		}
+	}
+	before, err := d.Memory.Last(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := d.Run(ctx)
+	if again := doubtful(Difference(before, now)); len(again) > 0 {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+		now = replace(now, d.Run(ctx, again...))
+	}
+	if ctx.Err() != nil { // findings of a server that stops are none
+		return nil, ctx.Err()
+	}
+	return Difference(before, now), d.Memory.Remember(ctx, now)
+}
+
+// doubtful are the IDs of what is new.
+func doubtful(changes []Change) []string {
+	var ids []string
+	for _, c := range changes {
+		if !c.Over && !slices.Contains(ids, c.ID) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// replace puts the findings of a second look in the place of those with the same
+// IDs.
+func replace(all, again []check.Finding) []check.Finding {
+	kept := slices.DeleteFunc(slices.Clone(all), func(f check.Finding) bool {
+		return slices.ContainsFunc(again, func(a check.Finding) bool { return a.ID == f.ID })
+	})
+	return append(kept, again...)
+}
+
+// Letter says changes to the operator: a subject and plain text.
+func Letter(host string, changes []Change) (subject, text string) {
+	count := map[string]int{}
+	var b strings.Builder
+	section := ""
+	for _, c := range changes {
+		name := "New"
+		switch {
+		case c.Over:
+			name = "Over"
+		case c.Before == check.Problem:
+			name = "Better"
+		case c.Before == check.Warning:
+			name = "Worse"
+		}
+		count[name]++
+		if name != section {
+			fmt.Fprintf(&b, "%s\n\n", name)
+			section = name
+		}
+		writeChange(&b, c)
+	}
+	switch n := count["New"] + count["Worse"]; {
+	case n == 1 && len(changes) == 1:
+		subject = strings.TrimSuffix(changes[0].Sentence, ".")
+	case n > 0:
+		subject = fmt.Sprintf("%d things on %s need you", n, host)
+		if n == 1 {
+			subject = fmt.Sprintf("One thing on %s needs you", host)
+		}
+	default:
+		subject = "Trouble on " + host + " is over"
+	}
+	fmt.Fprintf(&b, "This is what changed on %s since the last look. `mailstead doctor` shows\neverything; `mailstead doctor ID --mute REASON` silences one thing.\n", host)
+	return subject, b.String()
+}
+
+func writeChange(b *strings.Builder, c Change) {
+	if c.Over {
+		fmt.Fprintf(b, "- No longer so: %s [%s]\n\n", c.Sentence, c.ID)
+		return
+	}
+	fmt.Fprintf(b, "- %s: %s [%s]\n", c.Severity, c.Sentence, c.ID)
+	for _, part := range []struct{ name, text string }{{"Seen: ", c.Evidence}, {"Do: ", c.Fix}, {"Look again: ", c.Recheck}} {
+		for i, line := range strings.Split(strings.TrimSpace(part.text), "\n") {
+			if line == "" {
+				continue
+			}
+			name := part.name
+			if i > 0 {
+				name = strings.Repeat(" ", len(name))
+			}
+			fmt.Fprintf(b, "  %s%s\n", name, line)
+		}
+	}
+	for _, r := range c.Records {
+		fmt.Fprintf(b, "  Publish: %s %s %s\n", r.Name, r.Type, r.Data)
+	}
+	b.WriteString("\n")
+}
