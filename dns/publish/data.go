@@ -83,10 +83,12 @@ func unwire(typ, data string) string {
 // same tells whether two records are one, whatever their times to live.
 func same(a, b libdns.RR) bool { return a.Name == b.Name && a.Type == b.Type && a.Data == b.Data }
 
-// matches is how libdns deletes: what is empty in the pattern matches all.
+// matches is how libdns deletes: what is empty in the pattern matches all. Of a
+// record with its data the TTL does not count: who added it may have asked for
+// one that the provider raised.
 func matches(r, pattern libdns.RR) bool {
 	return r.Name == pattern.Name && (pattern.Type == "" || r.Type == pattern.Type) &&
-		(pattern.Data == "" || r.Data == pattern.Data) && (pattern.TTL == 0 || r.TTL == pattern.TTL)
+		(pattern.Data == "" || r.Data == pattern.Data) && (pattern.TTL == 0 || pattern.Data != "" || r.TTL == pattern.TTL)
 }
 
 // reduce takes records as libdns gives them.

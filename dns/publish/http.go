@@ -189,7 +189,7 @@ func (c *client) problem(status int, head http.Header, answer []byte, err error)
 		e.Kind, e.Text = ErrToken, fmt.Sprintf("%s does not let this token do that: %s", c.title, text)
 		e.Next = "it needs more rights: " + c.help
 	case status == http.StatusNotFound:
-		e.Kind, e.Text = ErrNoZone, fmt.Sprintf("%s does not know it: %s", c.title, text)
+		e.Kind, e.Text, e.Next = ErrNoZone, fmt.Sprintf("%s does not know it: %s", c.title, text), "is the zone still there?"
 	case status == http.StatusTooManyRequests:
 		e.Kind, e.Text, e.Next = ErrRate, fmt.Sprintf("%s was asked too often: %s", c.title, text), "try again later"
 		if after, ok := retryAfter(head); ok {

@@ -181,7 +181,8 @@ func (p *Publisher) last(ctx context.Context, domain message.Domain) (id int64, 
 		err := tx.QueryRow(`SELECT id, zone, provider FROM publish_change WHERE domain = ? AND state <> ? ORDER BY id DESC LIMIT 1`,
 			string(domain), undone).Scan(&id, &d.Zone, &d.Provider)
 		if errors.Is(err, sql.ErrNoRows) {
-			return &Error{Kind: ErrNothing, Text: fmt.Sprintf("nothing was published for %s that could be taken back", domain)}
+			return &Error{Kind: ErrNothing, Text: fmt.Sprintf("nothing was published for %s that could be taken back", domain),
+				Next: "`mailstead dns publish` shows what is there and what is wanted"}
 		}
 		if err != nil {
 			return err

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mailstead/account"
+	"mailstead/dns/publish"
 	"mailstead/internal/maillog"
 	"mailstead/internal/sqlite"
 	"mailstead/internal/trace"
@@ -38,7 +39,7 @@ func stores(t *testing.T) *Ops {
 		}
 	}
 	db, err := sqlite.Open(ctx, filepath.Join(dir, "mailstead.db"), sqlite.Options{Migrations: []fs.FS{
-		account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema(),
+		account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema(), publish.Schema(),
 	}})
 	must(err)
 	o := &Ops{DB: db, Data: dir, Version: "test"}
