@@ -24,6 +24,8 @@ require blitiri.com.ar/go/spf v1.6.0 // indirect
 require (
 	github.com/go-jose/go-jose/v4 v4.1.4 // indirect
 	github.com/letsencrypt/challtestsrv v1.4.2 // indirect
+	filippo.io/age v1.3.2
+	filippo.io/hpke v0.4.0 // indirect
 )
 
 require (

@@ -14,10 +14,10 @@ import (
 	"mailstead/internal/sqlite"
 )
 
-// mark is a database whose copy is an empty file.
-type mark struct{}
+// touch is a database whose copy is an empty file.
+type touch struct{}
 
-func (mark) Backup(_ context.Context, dest string) error { return os.WriteFile(dest, nil, 0o600) }
+func (touch) Backup(_ context.Context, dest string) error { return os.WriteFile(dest, nil, 0o600) }
 
 // Ten days of hourly snapshots leave the last 24 and one of each of 7 days.
 func TestRotation(t *testing.T) {
@@ -27,7 +27,7 @@ func TestRotation(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		s := Snapshots{DB: mark{}, Dir: dir}
+		s := Snapshots{DB: touch{}, Dir: dir}
 		for range 240 {
 			if _, err := s.Take(t.Context()); err != nil {
 				t.Fatal(err)

@@ -33,6 +33,9 @@ func (a *App) jobs() []job {
 		}},
 		{"look which certificates are wanted", time.Minute, a.certify},
 		{"watch the keys of certificates", time.Hour, a.cert.Watch},
+		{"back up", 15 * time.Minute, func(ctx context.Context) error {
+			return backup.Nightly(ctx, a.socket.Ops, a.Config.File)
+		}},
 		{"trim the trace", time.Hour, a.Trace.Trim},
 		{"empty Trash and Junk", 6 * time.Hour, func(ctx context.Context) error {
 			_, err := a.Mail.Retain(ctx)

@@ -42,15 +42,16 @@ type Stores struct {
 	Resolver *dns.Client
 	Wanted   *wanted.Source // on what our domains' records depend
 
-	reach  reach
-	events metrics.Events // counts what happens
+	reach   reach
+	events  metrics.Events // counts what happens
+	Rebuilt []string       // what was done because the database had been put back: see begin
 
 	route func(message.Domain) queue.Deliverer
 	close []func(context.Context) error // in reverse order of opening
 }
 
-// migrations are the tables of mailstead.db, room by room.
-func migrations() []fs.FS {
+// Migrations are the tables of mailstead.db, room by room.
+func Migrations() []fs.FS {
 	return []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema(), doctor.Schema(), publish.Schema()}
 }
 
@@ -76,7 +77,7 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 	s.onClose(func(context.Context) error { return giveLock(lock) })
 
 	s.DB, err = sqlite.Open(ctx, filepath.Join(cfg.Data, "mailstead.db"), sqlite.Options{
-		Log: log, Fatal: fatal, Migrations: migrations(),
+		Log: log, Fatal: fatal, Migrations: Migrations(),
 	})
 	if err != nil {
 		return s, fmt.Errorf("open the store: %w", err)
@@ -96,12 +97,8 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 	}
 	s.onClose(func(context.Context) error { return s.Trace.Close() })
 	s.Mail = mailbox.New(s.DB, s.Blobs, mailbox.Options{Log: log})
-	if s.Blobs.Restored() {
-		// The database was put back: programs must not take messages that get a
-		// UID again for those that had it.
-		if err = s.Blobs.Adopt(ctx, s.Mail.RenewUIDValidity); err != nil {
-			return s, err
-		}
+	if err = s.begin(ctx); err != nil {
+		return s, fmt.Errorf("begin a new epoch: %w", err)
 	}
 	s.Queue = queue.New(queue.Options{
 		DB: s.DB, Blobs: s.Blobs, Hostname: cfg.Hostname, Log: log, Sign: s.Signer().Sign,
@@ -117,7 +114,7 @@ func (s *Stores) Ops(version string) *control.Ops {
 	return &control.Ops{
 		DB: s.DB, Accounts: s.Accounts, Mail: s.Mail, Blobs: s.Blobs, Queue: s.Queue, Trace: s.Trace, Wanted: s.Wanted,
 		DomainCheck: s.DomainCheck,
-		Doctor:      s.NewDoctor(), Data: s.Config.Data, Version: version,
+		Doctor:      s.NewDoctor(), Data: s.Config.Data, Version: version, Rebuilt: s.Rebuilt,
 	}
 }
 

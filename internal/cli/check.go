@@ -45,13 +45,11 @@ type checked struct {
 func (c *checkCommand) Run(p *program) error {
 	result := checked{Findings: []string{}, Notes: []string{}}
 	if c.Rebuild {
-		note, err := p.restore()
+		notes, err := p.restore()
 		if err != nil {
 			return err
 		}
-		if note != "" {
-			result.Notes = append(result.Notes, note)
-		}
+		result.Notes = append(result.Notes, notes...)
 	}
 	caller, err := p.ask()
 	if err != nil {
@@ -101,46 +99,46 @@ func (r checked) print(p *program, w io.Writer) {
 }
 
 // restore sets the database up again from a snapshot when it is damaged or gone.
-// The note says so; "" when it was good.
-func (p *program) restore() (note string, err error) {
+// The notes say so; there are none when it was good.
+func (p *program) restore() (notes []string, err error) {
 	cfg, err := p.config()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	client, err := control.Dial(p.ctx, cfg.Data)
 	if err == nil {
 		client.Close()
-		return "", hinted{errors.New("the server is running"), "stop the server first: mailboxes are put together anew"}
+		return nil, hinted{errors.New("the server is running"), "stop the server first: mailboxes are put together anew"}
 	}
 	if !errors.Is(err, control.ErrNoServer) {
-		return "", err
+		return nil, err
 	}
 	damage, err := p.damage(cfg)
 	if err != nil || damage == "" {
-		return "", err
+		return nil, err
 	}
 	// The start after this sees that database and files are not of one epoch,
 	// renews every UIDVALIDITY and sweeps nothing.
 	if err := blob.RenewEpoch(filepath.Join(cfg.Data, "messages")); err != nil {
-		return "", err
+		return nil, err
 	}
 	r, err := backup.Revert(p.ctx, filepath.Join(cfg.Data, "mailstead.db"), filepath.Join(cfg.Data, "snapshots"))
 	if errors.Is(err, backup.ErrNone) {
-		return "", hinted{fmt.Errorf("%s, and there is no readable snapshot: %w", damage, err),
+		return nil, hinted{fmt.Errorf("%s, and there is no readable snapshot: %w", damage, err),
 			"bring a backup of mailstead.db back into " + cfg.Data}
 	}
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	note = fmt.Sprintf("%s; it was set up again from the snapshot of %s", damage, r.Snapshot.Time.Local().Format(dateTime))
+	note := fmt.Sprintf("%s; it was set up again from the snapshot of %s", damage, r.Snapshot.Time.Local().Format(dateTime))
 	if r.Aside != "" {
 		note += "; the damaged one is kept as " + filepath.Base(r.Aside)
 	}
-	_, end, err := offline(p.ctx, cfg)
+	ops, end, err := offline(p.ctx, cfg)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return note, end()
+	return append([]string{note}, ops.Rebuilt...), end()
 }
 
 // damage says what is wrong with the database, "" when it is good.

@@ -44,6 +44,8 @@ type root struct {
 	Import  importCommand  `cmd:"" help:"Bring mail from mbox, Maildir or message files."`
 	Export  exportCommand  `cmd:"" help:"Write an account's mail into files."`
 	Trace   traceCommand   `cmd:"" help:"What happened to a message or an address, in plain words."`
+	Backup  backupCommand  `cmd:"" help:"Copy everything to another disk, now or every night."`
+	Restore restoreCommand `cmd:"" help:"Bring a backup back: everything, one account, or one mailbox."`
 	Check   checkCommand   `cmd:"" help:"Whether everything that is kept is whole."`
 	Doctor  doctorCommand  `cmd:"" help:"What is wrong, or soon will be, and what to do about it."`
 	Config  configCommand  `cmd:"" help:"Print mailstead.toml with every key and its default, or check yours."`

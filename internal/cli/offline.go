@@ -15,7 +15,12 @@ import (
 // holds its lock until end. Nothing is delivered meanwhile: what a command puts
 // into the queue waits for the server.
 func offline(ctx context.Context, cfg config.Config) (ops *control.Ops, end func() error, err error) {
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	return offlineAt(ctx, cfg, slog.LevelWarn)
+}
+
+// offlineAt logs from a level on.
+func offlineAt(ctx context.Context, cfg config.Config, level slog.Level) (ops *control.Ops, end func() error, err error) {
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 	s, err := app.OpenStores(ctx, cfg, log, func(err error) {
 		log.Error("the store can promise nothing any more", "err", err)
 	})

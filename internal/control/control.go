@@ -54,6 +54,7 @@ type Ops struct {
 	Data    string    // the data directory
 	Version string    // of this program
 	Started time.Time // of the server; zero when none runs
+	Rebuilt []string  // what was done at the start because the database had been put back
 
 	publishing sync.Mutex // held while records are changed
 

@@ -52,6 +52,10 @@ func operations() []operation {
 		op("queue.hold", (*Ops).queueHold),
 		op("queue.delete", (*Ops).queueDelete),
 
+		op("backup.state", (*Ops).backupState),
+		op("backup.plan", (*Ops).backupPlan),
+		op("backup.note", (*Ops).backupNote),
+
 		op("trace", (*Ops).trace),
 
 		op("doctor.run", (*Ops).doctorRun),
@@ -87,5 +91,6 @@ func streams() []stream {
 		streamOf("check", (*Ops).check),
 		streamOf("import", (*Ops).importMail),
 		streamOf("export", (*Ops).exportMail),
+		streamOf("backup.hold", (*Ops).backupHold),
 	}
 }

@@ -115,3 +115,13 @@ func (c *conn) migrate(m migration) error {
 	}
 	return err
 }
+
+// Last gives the number of the last migration of all owners: the schema that
+// this program knows.
+func Last(owners []fs.FS) (int64, error) {
+	all, err := migrations(owners)
+	if err != nil || len(all) == 0 {
+		return 0, err
+	}
+	return all[len(all)-1].number, nil
+}

@@ -110,8 +110,9 @@ type Store struct {
 
 	stop func(step string) // the crash tests look at the folder between two steps
 
-	work   sync.Mutex // held by whoever makes, moves or unlinks files of rows
-	swept  int64      // under work: names up to this id are known to have rows
+	held   atomic.Int32 // nothing is unlinked while it is above zero, see Hold
+	work   sync.Mutex   // held by whoever makes, moves or unlinks files of rows
+	swept  int64        // under work: names up to this id are known to have rows
 	mu     sync.Mutex
 	flying map[ID]bool // under mu: named files whose commit is not known to have happened
 	shared []*Draft    // under mu: committed with names in several folders, to be looked at

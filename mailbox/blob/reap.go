@@ -26,7 +26,8 @@ type entry struct {
 	state int64
 }
 
-// Reap unlinks what has been gone for ten minutes.
+// Reap unlinks what has been gone for ten minutes; nothing while somebody holds
+// the files.
 func (s *Store) Reap(ctx context.Context) error {
 	if err := s.reap(ctx, time.Now().Add(-grace).Unix()); err != nil {
 		return fmt.Errorf("reap: %w", err)
@@ -38,6 +39,9 @@ func (s *Store) reap(ctx context.Context, before int64) error {
 	s.work.Lock()
 	defer s.work.Unlock()
 	for ctx.Err() == nil {
+		if s.held.Load() > 0 {
+			return nil
+		}
 		bodies, err := s.entries(ctx, "SELECT id, ifnull(owner, 0), state FROM body WHERE gone <= ? LIMIT ?", before)
 		if err != nil {
 			return err

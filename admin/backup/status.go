@@ -1,0 +1,50 @@
+package backup
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mailstead/internal/control"
+)
+
+// State is what there is to know of backups, for doctor and pages.
+type State struct {
+	Plan     control.BackupPlan // Dir is "" when nothing is set for the nights
+	Good     time.Time          // when the last complete one began; zero: never
+	Dir      string             // where that one is
+	Problem  string             // what became of the last one; "" when it is complete
+	Missing  bool               // the folder of the plan is not there, or no backup folder: is its disk mounted?
+	SameDisk bool               // the folder of the plan is on the disk with the data
+}
+
+// Age of the last complete backup; ok is false when there is none.
+func (s State) Age() (age time.Duration, ok bool) {
+	return time.Since(s.Good), !s.Good.IsZero()
+}
+
+// Status reads it. c is a running server or the stores; data is the data
+// directory.
+func Status(ctx context.Context, c control.Caller, data string) (State, error) {
+	got, err := control.Call[control.BackupState](ctx, c, "backup.state", nil)
+	if err != nil {
+		return State{}, err
+	}
+	s := State{Plan: got.Plan, Good: got.Good.Began, Dir: got.Good.Dir, Problem: got.Last.Problem}
+	if s.Plan.Dir != "" {
+		_, err := os.Stat(filepath.Join(s.Plan.Dir, markName))
+		s.Missing = err != nil
+		s.SameDisk = SameDisk(s.Plan.Dir, data)
+	}
+	return s, nil
+}
+
+// SameDisk tells whether two folders are on one file system, so that what takes
+// one takes the other.
+func SameDisk(a, b string) bool {
+	var x, y unix.Stat_t
+	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev
+}
