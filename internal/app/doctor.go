@@ -13,6 +13,7 @@ import (
 	"mailstead/dns"
 	"mailstead/dns/wanted"
 	"mailstead/internal/config"
+	"mailstead/internal/control"
 	"mailstead/message"
 )
 
@@ -71,6 +72,7 @@ func (s *Stores) NewDoctor() *doctor.Doctor {
 				}
 				return all[0].Time, nil
 			},
+			Backup:    s.backupState,
 			Lost:      func(context.Context) ([]string, error) { return s.Blobs.Lost() },
 			DiskDays:  memory.Disk,
 			Operators: s.operators,
@@ -78,6 +80,16 @@ func (s *Stores) NewDoctor() *doctor.Doctor {
 			Reaches:   s.reaches,
 		},
 	}
+}
+
+// backupState is how copies on another disk stand.
+func (s *Stores) backupState(ctx context.Context) (doctor.Backup, error) {
+	st, err := backup.Status(ctx, &control.Ops{Accounts: s.Accounts}, s.Config.Data)
+	b := doctor.Backup{Configured: st.Plan.Dir != "", Last: st.Good, Problem: st.Problem}
+	if st.Missing && b.Problem == "" {
+		b.Problem = st.Plan.Dir + " is not there: is its disk mounted?"
+	}
+	return b, err
 }
 
 // attend makes the doctor of a running server: it knows the doors too.
