@@ -66,6 +66,7 @@ var only = map[string][]string{
 	"blitiri.com.ar/go/spf":          {"dns/check", "policy/spf"},
 	"github.com/emersion/go-msgauth": {"policy/dkim"},
 	"github.com/emersion/go-smtp":    {"smtp/outbound", "internal/world", "internal/demo"},
+	"filippo.io/age":                 {"admin/backup"},
 	"net/http/pprof":                 {"internal/metrics", "internal/app"},
 }
 
