@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 	"reflect"
@@ -20,6 +21,8 @@ func (r Result) LastInsertId() (int64, error) { return r.id, nil }
 // Rows are the results of Query; Close may be left out after Next gave false.
 type Rows struct {
 	s    *stmt
+	ctx  context.Context
+	n    int
 	gen  uint64
 	err  error
 	done bool
@@ -27,9 +30,17 @@ type Rows struct {
 
 func (r *Rows) live() bool { return !r.done && r.s.gen == r.gen }
 
+// rowsBetween is how many rows are read between two looks at the context.
+const rowsBetween = 256
+
 // Next steps to the next row.
 func (r *Rows) Next() bool {
 	if !r.live() {
+		return false
+	}
+	if r.n++; r.n%rowsBetween == 0 && r.ctx.Err() != nil {
+		r.err = context.Cause(r.ctx)
+		r.Close()
 		return false
 	}
 	row, err := r.s.step()

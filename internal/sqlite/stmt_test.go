@@ -186,3 +186,23 @@ func TestViewSeesOneState(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestCancelledViewEndsItsQuery(t *testing.T) {
+	t.Parallel()
+	db := openKV(t, Options{})
+	ctx, cancel := context.WithCancel(context.Background())
+	n := 0
+	err := db.View(ctx, func(tx *Tx) error {
+		rows, err := tx.Query("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x FROM c")
+		if err != nil {
+			return err
+		}
+		for ; rows.Next(); n++ {
+			cancel()
+		}
+		return rows.Err()
+	})
+	if !errors.Is(err, context.Canceled) || n > 1000 {
+		t.Errorf("%v after %d rows", err, n)
+	}
+}

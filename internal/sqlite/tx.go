@@ -59,7 +59,7 @@ func (tx *Tx) Query(query string, args ...any) (*Rows, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Rows{s: s, gen: s.gen}, nil
+	return &Rows{s: s, gen: s.gen, ctx: tx.ctx}, nil
 }
 
 // QueryRow runs a statement that gives at most one row.

@@ -35,6 +35,7 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	}
 	select {
 	case err := <-r.done:
+		clear(r.hooks)
 		r.ctx, r.fn, r.hooks = nil, nil, r.hooks[:0]
 		db.requests.Put(r)
 		return err

@@ -9,7 +9,7 @@ import (
 // The filer works in batches: each folder is synced once and one transaction
 // serves them all. It waits for a quiet moment, but not for ever.
 const (
-	batchFiles  = 128
+	batchFiles  = 64
 	quiet       = 20 * time.Millisecond
 	patience    = 500 * time.Millisecond
 	backlogMany = 1024 // bodies that make the filer stop waiting
