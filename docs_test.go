@@ -14,7 +14,7 @@ var (
 	fenceRE   = regexp.MustCompile("(?s)```.*?```")
 	codeRE    = regexp.MustCompile("`([^`\n]+)`")
 	linkRE    = regexp.MustCompile(`\]\(([^)#:\s]+)[^)]*\)`)
-	commandRE = regexp.MustCompile(`\bmailstead ([a-z]+)\b`)
+	commandRE = regexp.MustCompile(`^\s*(?:\$ |# |sudo |\./)*mailstead ([a-z]+)\b`)
 	flagRE    = regexp.MustCompile(`--([a-z][a-z-]+)`)
 )
 
