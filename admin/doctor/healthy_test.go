@@ -47,6 +47,7 @@ type healthy struct {
 		addresses []netip.Addr
 		tools     map[string]string
 	}
+	domain  *domain
 	public  []netip.Addr
 	remotes map[string]remote // by address:port
 	cert    tls.Certificate
@@ -114,8 +115,11 @@ func newHealthy(t *testing.T) *healthy {
 			Public: func(context.Context) ([]netip.Addr, error) { return h.public, nil },
 			Roots:  w.CA,
 		},
-		Server: h.ours(),
+		Server:  h.ours(),
+		Domains: h.ourDomain(resolver),
 	}
+	h.makeDomain()
+	h.publish()
 	return h
 }
 
@@ -128,7 +132,7 @@ func (h *healthy) zone(origin, records string) {
 
 func (h *healthy) makeNames() {
 	h.public = []netip.Addr{netip.MustParseAddr(host4), netip.MustParseAddr(host6)}
-	h.world.Host("mail.example.org", h.public...)
+	h.world.Host("mail.example.org", h.public...) // for the reverse names; the zone has the others
 	for i, name := range []string{"mx.large.test", "mx.other.test"} {
 		four, six := netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}), netip.MustParseAddr(fmt.Sprintf("2001:db8:ffff::%d", i+1))
 		h.world.Host(name, four, six)
