@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"testing"
 
@@ -161,4 +162,41 @@ func TestFilerStoppedDuringItsCommit(t *testing.T) {
 		}
 		p.sound("stopped")
 	}
+}
+
+// Where a crowd was unlinked no new files are made: ext4 would step over each of
+// the deleted inodes for each of them.
+func TestNewFolderAfterACrowdHasGone(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	leave := func(n int, file bool) ID {
+		var ids []ID
+		for range n {
+			ids = append(ids, p.accept(letter(10), 7))
+		}
+		if file {
+			p.file()
+		}
+		for _, id := range ids {
+			p.unref(id, 7)
+		}
+		p.reapAll()
+		return p.accept(letter(10), 7)
+	}
+	few, inline, many := leave(crowd-1, true), leave(crowd, false), leave(crowd, true)
+	if few/perFolder != 0 || inline/perFolder != 0 || many != perFolder {
+		t.Errorf("next ids: %d after a few, %d after inline ones, %d after a crowd", few, inline, many)
+	}
+	p.file()
+	p.unref(few, 7)
+	p.unref(inline, 7)
+	p.reapAll()
+	if _, err := os.Stat(p.s.folder(few, 7)); err == nil {
+		t.Error("the empty folder is still there")
+	}
+	p.reopen()
+	if id := p.accept(letter(10), 7); id != perFolder+1 {
+		t.Errorf("id %d after a start", id)
+	}
+	p.sound("after a crowd")
 }

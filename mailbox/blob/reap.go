@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"time"
 
 	"mailstead/internal/sqlite"
@@ -18,6 +19,11 @@ const grace = 10 * time.Minute
 
 // reapBatch bounds one transaction.
 const reapBatch = 500
+
+// crowd is how many files unlinked at once from the folders in use make the next
+// ids begin new ones: ext4 steps over lately deleted inodes for each file that it
+// makes near them, for minutes.
+const crowd = 200
 
 // entry is a name to be unlinked.
 type entry struct {
@@ -88,6 +94,7 @@ func (s *Store) entries(ctx context.Context, query string, before int64) ([]entr
 // came back after a crash would have no row.
 func (s *Store) unlink(all []entry) error {
 	dirs := make(map[string]bool)
+	fresh := 0
 	for _, e := range all { // inline ones too: the filer may have been cut short
 		path := s.path(e.id, e.owner)
 		err := os.Remove(path)
@@ -98,14 +105,35 @@ func (s *Store) unlink(all []entry) error {
 			return err
 		}
 		dirs[filepath.Dir(path)] = true
+		if int64(e.id)/perFolder == s.last.Load()/perFolder {
+			fresh++
+		}
 		s.step("reap: unlinked")
+	}
+	if fresh >= crowd {
+		s.nextFolder()
 	}
 	for dir := range dirs {
 		if err := s.syncFolder(dir); err != nil {
 			return err
 		}
+		s.prune(dir)
 	}
 	return nil
+}
+
+// prune removes an empty folder that no new file will be made in: ext4's folders
+// never shrink. A body of its ids that gets a further owner makes it again.
+func (s *Store) prune(dir string) {
+	shard, err := strconv.ParseInt(filepath.Base(dir), 10, 64)
+	if err != nil || shard >= int64(s.known())/perFolder {
+		return
+	}
+	s.folders.mu.Lock()
+	defer s.folders.mu.Unlock()
+	if os.Remove(dir) == nil {
+		delete(s.folders.known, dir)
+	}
 }
 
 func (s *Store) forget(ctx context.Context, bodies, names []entry) error {

@@ -60,6 +60,16 @@ func (s *Store) allot() (ID, error) {
 	return ID(s.last.Add(1)), nil
 }
 
+// nextFolder lets the next id begin new folders.
+func (s *Store) nextFolder() {
+	for {
+		last := s.last.Load()
+		if s.last.CompareAndSwap(last, (last/perFolder+1)*perFolder-1) {
+			return
+		}
+	}
+}
+
 // launch allots the id of a file that gets its name before its row. The sweep
 // of a later start must look at it until land.
 func (s *Store) launch() (ID, error) {
