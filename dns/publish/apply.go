@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,74 +14,102 @@ import (
 const looks = 5
 
 // Apply does what the Diff says, step by step, and looks whether it is there.
-// Conflicts and what belongs elsewhere are passed over. Errors: *Error; the steps
-// done until then stay done and are known to Undo, and planning and applying
-// again goes on from there.
+// Conflicts and what belongs elsewhere are passed over. A record that the provider
+// refuses does not keep the others back. Errors: *Error; the steps done until then
+// stay done and are known to Undo, and planning and applying again goes on from
+// there.
 func (p *Publisher) Apply(ctx context.Context, d Diff) error {
-	steps := p.steps(d)
-	if len(steps) == 0 {
+	single := steps(d)
+	if len(single) == 0 {
 		return nil
 	}
+	if len(single) > 1 && p.atomic() {
+		err := p.run(ctx, d, []step{joined(single)})
+		if !errors.Is(err, ErrRefused) {
+			return err
+		}
+		// One record that it does not like is no reason to publish none.
+	}
+	return p.run(ctx, d, single)
+}
+
+func (p *Publisher) run(ctx context.Context, d Diff, steps []step) error {
 	id, err := p.begin(ctx, d, steps)
 	if err != nil {
 		return err
 	}
+	var made, bad []step
+	var refused error
 	for i, s := range steps {
 		if err := p.mark(ctx, d.Domain, id, s, begun); err != nil {
 			return err
 		}
-		if err := p.replace(ctx, d.Zone, s.removes, s.adds); err != nil {
-			return partly(err, i, len(steps), s)
+		err := p.replace(ctx, d.Zone, s.removes, s.adds)
+		if errors.Is(err, ErrRefused) {
+			// It stays begun: a part of it may have been done.
+			bad = append(bad, s)
+			refused = err
+			continue
+		}
+		if err != nil {
+			return partly(err, i-len(bad), len(steps), s)
 		}
 		if err := p.mark(ctx, d.Domain, id, s, done); err != nil {
 			return err
 		}
+		made = append(made, s)
 	}
-	if err := p.verify(ctx, d.Zone, steps); err != nil {
+	if err := p.verify(ctx, d.Zone, made); err != nil {
 		return err
+	}
+	if refused != nil {
+		return partly(refused, len(made), len(steps), bad...)
 	}
 	return p.markChange(ctx, id, done)
 }
 
-// steps are the changes, each alone, or all in one where the provider does them
-// whole or not at all.
-func (p *Publisher) steps(d Diff) []step {
+// steps are the changes that touch something.
+func steps(d Diff) []step {
 	var all []step
-	var one step
 	for _, c := range d.Changes {
-		if !c.touches() {
-			continue
+		if c.touches() {
+			all = append(all, step{removes: c.Removes, adds: c.Adds, beside: slices.Concat(c.Keeps, c.Foreign)})
 		}
-		beside := slices.Concat(c.Keeps, c.Foreign)
-		all = append(all, step{removes: c.Removes, adds: c.Adds, beside: beside})
-		one.removes, one.adds, one.beside = append(one.removes, c.Removes...), append(one.adds, c.Adds...), append(one.beside, beside...)
-	}
-	if len(all) > 1 && p.atomic() {
-		return []step{one}
 	}
 	return all
 }
 
-// partly says how far a change got.
-func partly(err error, finished, all int, s step) error {
+// joined makes one step of all, for a provider that does it whole or not at all.
+func joined(all []step) (one step) {
+	for _, s := range all {
+		one.removes, one.adds, one.beside = append(one.removes, s.removes...), append(one.adds, s.adds...), append(one.beside, s.beside...)
+	}
+	return one
+}
+
+// partly says how far a change got, and which steps were not done.
+func partly(err error, finished, all int, bad ...step) error {
 	var known *Error
 	if !errors.As(err, &known) {
 		return err
 	}
 	told := *known
 	if all > 1 {
-		name, typ := s.about()
-		told.Text = fmt.Sprintf("%s (%d of %d steps are done; it stopped at %s %s)", known.Text, finished, all, name, typ)
+		var names []string
+		for _, s := range bad {
+			name, typ := s.about()
+			names = append(names, name+" "+typ)
+		}
+		told.Text = fmt.Sprintf("%s (%d of %d steps are done; not %s)", known.Text, finished, all, strings.Join(names, ", "))
 	}
 	after := "publishing again goes on from here, undo takes back what was done"
-	if finished == 0 && all > 1 {
-		after = "nothing was changed before that"
+	if finished == 0 {
+		after = "nothing was changed"
 	}
-	if told.Next == "" {
-		told.Next = after
-	} else if finished > 0 {
-		told.Next += "; then " + after
+	if told.Next != "" {
+		after = told.Next + "; " + after
 	}
+	told.Next = after
 	return &told
 }
 

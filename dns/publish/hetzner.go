@@ -100,7 +100,7 @@ func (h hetzner) sets(ctx context.Context, zone string) ([]set, error) {
 				} `json:"pagination"`
 			} `json:"meta"`
 		}
-		if _, err := h.do(ctx, http.MethodGet, fmt.Sprintf("%s?page=%d&per_page=100", h.path(zone), page), nil, &a); err != nil {
+		if _, err := h.do(ctx, http.MethodGet, fmt.Sprintf("%s?page=%d&per_page=50", h.path(zone), page), nil, &a); err != nil {
 			return nil, err
 		}
 		for _, s := range a.Sets {

@@ -55,12 +55,23 @@ func (p porkbun) ask(ctx context.Context, path string, in, out any) error {
 }
 
 type porkbunRecord struct {
-	ID      string      `json:"id,omitempty"`
-	Name    string      `json:"name"`
-	Type    string      `json:"type"`
-	Content string      `json:"content"`
-	TTL     json.Number `json:"ttl"`
-	Prio    json.Number `json:"prio,omitempty"`
+	ID      string       `json:"id,omitempty"`
+	Name    string       `json:"name"`
+	Type    string       `json:"type"`
+	Content string       `json:"content"`
+	TTL     quotedNumber `json:"ttl"`
+	Prio    quotedNumber `json:"prio,omitempty"`
+}
+
+// quotedNumber goes out as a string, and comes as a string, a number or null.
+type quotedNumber string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (q *quotedNumber) UnmarshalJSON(b []byte) error {
+	if *q = ""; string(b) != "null" {
+		*q = quotedNumber(strings.Trim(string(b), `"`))
+	}
+	return nil
 }
 
 // FindZone lists the domains of the account, 1000 at a time.
@@ -99,11 +110,11 @@ func (p porkbun) entries(ctx context.Context, zone string, _ []string) ([]entry,
 	}
 	var all []entry
 	for _, r := range a.Records {
-		ttl, _ := r.TTL.Int64() // a TTL that is none is 0
+		ttl, _ := atoi(string(r.TTL)) // a TTL that is none is 0
 		data := r.Content
 		switch {
 		case (r.Type == "MX" || r.Type == "SRV") && r.Prio != "":
-			data = r.Prio.String() + " " + data
+			data = string(r.Prio) + " " + data
 		case r.Type == "TXT" && strings.HasPrefix(data, `"`):
 			data = unwire("TXT", data)
 		}
@@ -115,13 +126,13 @@ func (p porkbun) entries(ctx context.Context, zone string, _ []string) ([]entry,
 }
 
 func (p porkbun) form(r libdns.RR) porkbunRecord {
-	one := porkbunRecord{Type: r.Type, Content: r.Data, TTL: json.Number(fmt.Sprint(seconds(r.TTL, 600)))}
+	one := porkbunRecord{Type: r.Type, Content: r.Data, TTL: quotedNumber(fmt.Sprint(seconds(r.TTL, 600)))}
 	if r.Name != "@" {
 		one.Name = r.Name
 	}
 	if r.Type == "MX" || r.Type == "SRV" {
 		first, rest, _ := strings.Cut(r.Data, " ")
-		one.Prio, one.Content = json.Number(first), rest
+		one.Prio, one.Content = quotedNumber(first), rest
 	}
 	if r.Type == "MX" || r.Type == "SRV" || r.Type == "CNAME" {
 		if trimmed := strings.TrimSuffix(one.Content, "."); trimmed != "" && !strings.HasSuffix(trimmed, " ") {

@@ -52,9 +52,9 @@ func TestHetzner(t *testing.T) {
 	first := `{"rrsets":[
 		{"id":"@/TXT","name":"@","type":"TXT","ttl":300,"labels":{},"protection":{"change":false},"records":[{"value":"\"site=1\"","comment":"x"},{"value":"\"v=spf1 mx -all\""}],"zone":42},
 		{"id":"@/MX","name":"@","type":"MX","ttl":null,"records":[{"value":"5 old"}],"zone":42}],
-		"meta":{"pagination":{"page":1,"per_page":100,"previous_page":null,"next_page":2,"last_page":2,"total_entries":3}}}`
+		"meta":{"pagination":{"page":1,"per_page":50,"previous_page":null,"next_page":2,"last_page":2,"total_entries":3}}}`
 	second := `{"rrsets":[{"id":"www/A","name":"www","type":"A","ttl":60,"records":[{"value":"192.0.2.7"}],"zone":42}],"meta":{"pagination":{"next_page":null}}}`
-	read := []call{{ask: "GET /zones/example.org/rrsets?page=1&per_page=100", answer: first}, {ask: "GET /zones/example.org/rrsets?page=2&per_page=100", answer: second}}
+	read := []call{{ask: "GET /zones/example.org/rrsets?page=1&per_page=50", answer: first}, {ask: "GET /zones/example.org/rrsets?page=2&per_page=50", answer: second}}
 	running := `{"action":{"id":7,"command":"x","status":"running","progress":0,"error":null}}`
 	success := `{"action":{"id":7,"command":"x","status":"success","progress":100,"error":null}}`
 	calls := []call{
@@ -78,7 +78,7 @@ func TestHetzner(t *testing.T) {
 		rrs("@ TXT v=spf1 a:mail.example.org mx -all", "www A 192.0.2.7", "_25._tcp.mail TLSA 3 1 1 aabb"))
 
 	failed := connect(t, "hetzner", map[string]string{"token": "tok"}, fake(t, nil,
-		call{ask: read[1].ask[:len("GET /zones/example.org/rrsets?page=")] + "1&per_page=100", answer: second},
+		call{ask: read[1].ask[:len("GET /zones/example.org/rrsets?page=")] + "1&per_page=50", answer: second},
 		call{ask: "POST /zones/example.org/rrsets", status: 201, answer: `{"action":{"id":9,"status":"error","error":{"code":"action_failed","message":"Action failed"}}}`,
 			body: `{"name":"@","type":"TXT","ttl":3600,"records":[{"value":"\"x\""}]}`}), nil)
 	if _, err := failed.AppendRecords(t.Context(), "example.org", rrs("@ TXT x")); err == nil || !strings.Contains(err.Error(), "Action failed") {
@@ -155,11 +155,11 @@ func TestPorkbun(t *testing.T) {
 	p := connect(t, "porkbun", map[string]string{"apikey": "pk1_a", "secretapikey": "sk1_b"}, fake(t, map[string]string{"X-API-Key": "pk1_a", "X-Secret-API-Key": "sk1_b"},
 		call{ask: "POST /domain/listAll", body: `{"start":"0"}`, answer: `{"status":"SUCCESS","domains":[{"domain":"other.net"},{"domain":"example.org","status":"ACTIVE"}]}`},
 		read, read,
-		call{ask: "POST /dns/edit/example.org/101", answer: ok, body: `{"name":"","type":"TXT","content":"v=spf1 a:mail.example.org mx -all","ttl":3600}`},
+		call{ask: "POST /dns/edit/example.org/101", answer: ok, body: `{"name":"","type":"TXT","content":"v=spf1 a:mail.example.org mx -all","ttl":"3600"}`},
 		call{ask: "POST /dns/delete/example.org/102", body: `{}`, answer: ok},
-		call{ask: "POST /dns/create/example.org", answer: ok, body: `{"name":"_pop3s._tcp","type":"SRV","content":"0 0 .","ttl":3600,"prio":0}`},
-		call{ask: "POST /dns/create/example.org", answer: ok, body: `{"name":"autoconfig","type":"CNAME","content":"mail.example.org","ttl":3600}`},
-		call{ask: "POST /dns/create/example.org", answer: ok, body: `{"name":"_25._tcp.mail","type":"TLSA","content":"3 1 1 aabb","ttl":3600}`},
+		call{ask: "POST /dns/create/example.org", answer: ok, body: `{"name":"_pop3s._tcp","type":"SRV","content":"0 0 .","ttl":"3600","prio":"0"}`},
+		call{ask: "POST /dns/create/example.org", answer: ok, body: `{"name":"autoconfig","type":"CNAME","content":"mail.example.org","ttl":"3600"}`},
+		call{ask: "POST /dns/create/example.org", answer: ok, body: `{"name":"_25._tcp.mail","type":"TLSA","content":"3 1 1 aabb","ttl":"3600"}`},
 	), nil)
 	finds(t, p, "team.example.org", "example.org")
 	holds(t, p, "@ TXT v=spf1 mx -all", "@ MX 5 old.example.net.", "_imaps._tcp SRV 0 1 993 mail.example.org.")

@@ -21,12 +21,13 @@ import (
 
 // memory is a recordAPI in memory, which can fail at a request.
 type memory struct {
-	mu     sync.Mutex
-	zones  []string
-	all    []entry
-	next   int
-	fail   int // the request that fails, counted down; 0 never
-	before func(what string)
+	mu      sync.Mutex
+	zones   []string
+	all     []entry
+	next    int
+	fail    int    // the request that fails, counted down; 0 never
+	dislike string // type of records that are refused
+	before  func(what string)
 }
 
 func (m *memory) FindZone(_ context.Context, name string) (string, error) {
@@ -61,6 +62,9 @@ func (m *memory) create(_ context.Context, _ string, r libdns.RR) error {
 	defer m.mu.Unlock()
 	if err := m.ask("create"); err != nil {
 		return err
+	}
+	if r.Type == m.dislike {
+		return &Error{Kind: ErrRefused, Text: "it has no " + r.Type}
 	}
 	m.next++
 	m.all = append(m.all, entry{fmt.Sprint("id", m.next), r})
@@ -340,6 +344,29 @@ func TestHalfApplied(t *testing.T) {
 				t.Errorf("stop %d, %s: %s", stop, way, diff)
 			}
 		}
+	}
+}
+
+// A record that the provider refuses does not keep the others back.
+func TestRefusedRecord(t *testing.T) {
+	t.Parallel()
+	m := &memory{dislike: "SRV"}
+	p := at(t, m)
+	d, err := p.Plan(t.Context(), "example.org", wants(usual...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.Apply(t.Context(), d)
+	if !errors.Is(err, ErrRefused) || err.Error() != "it has no SRV (8 of 9 steps are done; not _imaps._tcp.example.org SRV)" {
+		t.Errorf("%v", err)
+	}
+	if l := m.lines(); len(l) != len(usual)-1 {
+		t.Errorf("%d records: %q", len(l), l)
+	}
+	m.dislike = ""
+	publishAll(t, p, wants(usual...))
+	if err := p.Undo(t.Context(), "example.org"); err != nil || len(m.lines()) != 0 {
+		t.Errorf("undone: %v, %q", err, m.lines())
 	}
 }
 

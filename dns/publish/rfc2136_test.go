@@ -30,6 +30,7 @@ type nameServer struct {
 	updates   int      // under mu
 	transfers bool     // whether they are allowed
 	refuse    int      // rcode of every update, if not 0
+	dislike   uint16   // type whose records it refuses
 }
 
 func startNameServer(t *testing.T, lines ...string) *nameServer {
@@ -157,6 +158,9 @@ func (n *nameServer) update(r *dns.Msg, signed bool) int {
 		if !dns.IsSubDomain("example.org.", u.Header().Name) {
 			return dns.RcodeNotZone
 		}
+		if u.Header().Rrtype == n.dislike {
+			return dns.RcodeFormatError
+		}
 	}
 	for _, u := range r.Ns {
 		h := u.Header()
@@ -229,6 +233,32 @@ func TestRFC2136(t *testing.T) {
 		if diff := cmp.Diff(before, n.lines()); diff != "" {
 			t.Errorf("transfers %v, undone: %s", transfers, diff)
 		}
+	}
+}
+
+// A whole update that is refused for one record is done again record by record.
+func TestRFC2136RefusedRecord(t *testing.T) {
+	t.Parallel()
+	n := startNameServer(t)
+	n.dislike = dns.TypeCAA
+	p := &Publisher{DB: openDB(t), Provider: n.client(t, nil), Name: "rfc2136"}
+	before := n.lines()
+	d, err := p.Plan(t.Context(), "example.org", wants(usual...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.Apply(t.Context(), d)
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "8 of 9 steps are done; not mail.example.org CAA") {
+		t.Errorf("%v", err)
+	}
+	if l := n.lines(); len(l) != len(before)+len(usual)-1 {
+		t.Errorf("%q", l)
+	}
+	if err := p.Undo(t.Context(), "example.org"); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(before, n.lines()); diff != "" {
+		t.Error(diff)
 	}
 }
 

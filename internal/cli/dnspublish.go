@@ -19,6 +19,7 @@ type dnsPublish struct {
 	Provider        string   `placeholder:"NAME" help:"Who hosts the DNS; asks for the credentials, tries and keeps them. dns providers lists the names."`
 	CredentialsFile string   `placeholder:"FILE" help:"Read the credentials from FILE (- for standard input), lines of KEY=VALUE or a JSON object, instead of asking."`
 	Take            []string `placeholder:"NAME/TYPE" help:"Replace somebody else's records of this set; undo brings them back."`
+	Withdraw        bool     `help:"Remove all that was published for the domain; what our SPF record replaced comes back."`
 	DryRun          bool     `help:"Only show the difference."`
 	Yes             bool     `help:"Do not ask."`
 }
@@ -38,7 +39,7 @@ func (c *dnsPublish) Run(p *program) error {
 	if err := c.access(p); err != nil {
 		return err
 	}
-	in := control.DNSPlan{Domain: c.Domain, Take: c.Take}
+	in := control.DNSPlan{Domain: c.Domain, Take: c.Take, Withdraw: c.Withdraw}
 	d, err := call[publish.Diff](p, "dns.plan", in)
 	if err != nil {
 		return err
@@ -62,7 +63,11 @@ func (c *dnsPublish) Run(p *program) error {
 		if c.Yes {
 			printDiff(p, w, d)
 		}
-		fmt.Fprintf(w, "Published at %s. `mailstead dns undo %s` takes it back.\n", providerTitle(d.Provider), clean(c.Domain))
+		done := "Published at"
+		if c.Withdraw {
+			done = "Withdrawn from"
+		}
+		fmt.Fprintf(w, "%s %s. `mailstead dns undo %s` takes it back.\n", done, providerTitle(d.Provider), clean(c.Domain))
 	})
 	return errors.Join(err, open(d))
 }

@@ -32,6 +32,8 @@ type DNSPlan struct {
 	Domain string   `json:"domain"`
 	Take   []string `json:"take,omitempty"`   // sets of foreign records to replace: "_dmarc.example.org/TXT"
 	Digest string   `json:"digest,omitempty"` // of the difference that was shown; "" applies what there is
+
+	Withdraw bool `json:"withdraw,omitempty"` // want nothing: all that we published goes
 }
 
 // DNSUndo is what dns.undo takes.
@@ -128,7 +130,11 @@ func (o *Ops) plan(ctx context.Context, p *publish.Publisher, name message.Domai
 	if err != nil {
 		return publish.Diff{}, err
 	}
-	d, err := p.Plan(ctx, name, slices.Concat(v.Records, missing(v.Outside, v.Records)), in.Take...)
+	wanted := slices.Concat(v.Records, missing(v.Outside, v.Records))
+	if in.Withdraw {
+		wanted = nil
+	}
+	d, err := p.Plan(ctx, name, wanted, in.Take...)
 	return d, dnsTrouble(err)
 }
 
