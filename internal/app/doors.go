@@ -79,6 +79,7 @@ func (a *App) compose() error {
 	ops.Started = time.Now()
 	a.doctor = a.attend()
 	ops.Doctor = a.doctor
+	ops.Certificates, ops.Certify = a.cert, a.certify
 	a.socket = &control.Server{Ops: ops, Log: log}
 	return nil
 }

@@ -34,22 +34,23 @@ import (
 type root struct {
 	globals
 
-	Demo    demoCommand    `cmd:"" help:"A whole server in a small world of its own, on loopback: watch mail go all the way."`
-	Serve   serveCommand   `cmd:"" help:"Run the server."`
-	Account accountCommand `cmd:"" help:"People: add, list, show, change, delete; their app passwords and addresses."`
-	Domain  domainCommand  `cmd:"" help:"Domains that mail is received for."`
-	DNS     dnsCommand     `cmd:"" name:"dns" help:"The records of the domains in the DNS."`
-	Alias   aliasCommand   `cmd:"" help:"Addresses that lead to several people."`
-	Queue   queueCommand   `cmd:"" help:"Mail on its way out."`
-	Import  importCommand  `cmd:"" help:"Bring mail from mbox, Maildir or message files."`
-	Export  exportCommand  `cmd:"" help:"Write an account's mail into files."`
-	Trace   traceCommand   `cmd:"" help:"What happened to a message or an address, in plain words."`
-	Backup  backupCommand  `cmd:"" help:"Copy everything to another disk, now or every night."`
-	Restore restoreCommand `cmd:"" help:"Bring a backup back: everything, one account, or one mailbox."`
-	Check   checkCommand   `cmd:"" help:"Whether everything that is kept is whole."`
-	Doctor  doctorCommand  `cmd:"" help:"What is wrong, or soon will be, and what to do about it."`
-	Config  configCommand  `cmd:"" help:"Print mailstead.toml with every key and its default, or check yours."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	Demo        demoCommand        `cmd:"" help:"A whole server in a small world of its own, on loopback: watch mail go all the way."`
+	Serve       serveCommand       `cmd:"" help:"Run the server."`
+	Account     accountCommand     `cmd:"" help:"People: add, list, show, change, delete; their app passwords and addresses."`
+	Domain      domainCommand      `cmd:"" help:"Domains that mail is received for."`
+	DNS         dnsCommand         `cmd:"" name:"dns" help:"The records of the domains in the DNS."`
+	Alias       aliasCommand       `cmd:"" help:"Addresses that lead to several people."`
+	Queue       queueCommand       `cmd:"" help:"Mail on its way out."`
+	Import      importCommand      `cmd:"" help:"Bring mail from mbox, Maildir or message files."`
+	Export      exportCommand      `cmd:"" help:"Write an account's mail into files."`
+	Trace       traceCommand       `cmd:"" help:"What happened to a message or an address, in plain words."`
+	Backup      backupCommand      `cmd:"" help:"Copy everything to another disk, now or every night."`
+	Restore     restoreCommand     `cmd:"" help:"Bring a backup back: everything, one account, or one mailbox."`
+	Check       checkCommand       `cmd:"" help:"Whether everything that is kept is whole."`
+	Certificate certificateCommand `cmd:"" help:"Certificates: which are shown, where they come from."`
+	Doctor      doctorCommand      `cmd:"" help:"What is wrong, or soon will be, and what to do about it."`
+	Config      configCommand      `cmd:"" help:"Print mailstead.toml with every key and its default, or check yours."`
+	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
 // globals are the flags that every command has.

@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"mailstead/account"
+	"mailstead/acme"
 	"mailstead/dns/check"
 	"mailstead/dns/wanted"
 	"mailstead/internal/sqlite"
@@ -50,6 +51,10 @@ type Ops struct {
 	// DomainCheck looks at what the DNS says of a domain of ours.
 	DomainCheck func(context.Context, message.Domain) (*check.Domain, error)
 	Doctor      Doctor // looks for what is wrong
+
+	// Of a running server; nil without one.
+	Certificates *acme.Certificates
+	Certify      func(context.Context) error // brings them in line with settings and domains
 
 	Data    string    // the data directory
 	Version string    // of this program

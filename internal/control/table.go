@@ -42,6 +42,11 @@ func operations() []operation {
 		op("dns.publish", (*Ops).dnsPublish),
 		op("dns.undo", (*Ops).dnsUndo),
 
+		op("certificate.show", (*Ops).certificateShow),
+		op("certificate.set", (*Ops).certificateSet),
+		op("certificate.obtain", (*Ops).certificateObtain),
+		op("certificate.roll", (*Ops).certificateRoll),
+
 		op("alias.list", (*Ops).aliasList),
 		op("alias.add", (*Ops).aliasAdd),
 		op("alias.remove", (*Ops).aliasRemove),
