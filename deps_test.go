@@ -20,7 +20,7 @@ import (
 var floors = [][]string{
 	0: {"message", "internal/dialog"},
 	1: {"dns", "internal/sqlite", "internal/config", "internal/maillog", "internal/metrics", "internal/listen", "internal/machine", "internal/webui", "internal/systemd", "internal/powercut"},
-	2: {"policy/*", "account", "mailbox/blob", "smtp", "imap/wire", "dns/zone", "dns/publish", "internal/world", "internal/trace"},
+	2: {"policy/*", "account", "mailbox/blob", "smtp", "imap/wire", "dns/zone", "dns/publish", "internal/world", "internal/world/pebble", "internal/trace"},
 	3: {"policy", "mailbox", "smtp/queue", "dns/check", "dns/wanted", "acme"},
 	4: {"smtp/local", "policy/judge", "mailbox/importer"},
 	5: {"smtp/inbound", "smtp/submission", "smtp/outbound", "managesieve", "imap", "pop3"},

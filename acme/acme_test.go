@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/libdns/libdns"
+
+	"mailstead/internal/world/pebble"
 )
 
 func TestChallenges(t *testing.T) {
@@ -26,7 +28,7 @@ func TestChallenges(t *testing.T) {
 			if c.Leaf(tn.host).Issuer.CommonName != tn.host {
 				t.Error("before the first certificate, another than the self-signed one is shown")
 			}
-			tn.configure(c, authority.settings(by))
+			tn.configure(c, settings(authority, by))
 			if err := c.Obtain(t.Context(), false); err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +88,7 @@ func TestStorageSurvivesARestart(t *testing.T) {
 	o := tn.options(t.TempDir())
 	first := tn.open(o)
 	tn.serve(first)
-	tn.configure(first, authority.settings(HTTP))
+	tn.configure(first, settings(authority, HTTP))
 	if err := first.Obtain(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
@@ -96,10 +98,10 @@ func TestStorageSurvivesARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	first.Close()
-	authority.server.Close() // the CA is not needed any more
+	authority.Close() // the CA is not needed any more
 
 	second := tn.open(o)
-	tn.configure(second, authority.settings(HTTP))
+	tn.configure(second, settings(authority, HTTP))
 	if !second.Leaf(tn.host).Equal(leaf) {
 		t.Error("another certificate after a restart")
 	}
@@ -120,7 +122,7 @@ func TestRenewalReachesTheDoors(t *testing.T) {
 	o.renewCheck = 100 * time.Millisecond
 	c := tn.open(o)
 	tn.serve(c)
-	tn.configure(c, authority.settings(HTTP))
+	tn.configure(c, settings(authority, HTTP))
 	if err := c.Obtain(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
@@ -136,25 +138,25 @@ func TestDryRunComesFirst(t *testing.T) {
 	t.Parallel()
 	tn := newTown(t)
 	real, staging := tn.authority(3600), tn.authority(3600)
-	staging.answer(403, "unauthorized", "nobody is there")
+	staging.Refuse(403, "unauthorized", "nobody is there")
 	c := tn.open(tn.options(t.TempDir()))
 	tn.serve(c)
-	s := real.settings(HTTP)
-	s.Staging, s.Roots = staging.url, real.roots+staging.roots
+	s := settings(real, HTTP)
+	s.Staging, s.Roots = staging.URL, real.Roots+staging.Roots
 	tn.configure(c, s)
 	var p *Problem
 	if err := c.Obtain(t.Context(), false); !errors.As(err, &p) || p.Kind != Unreachable || !strings.HasPrefix(p.Sentence, "In a dry run") {
 		t.Fatalf("%v", err)
 	}
-	if n := real.orders.Load(); n != 0 {
+	if n := real.Orders(); n != 0 {
 		t.Errorf("the CA saw %d orders although the dry run failed", n)
 	}
-	staging.spoil.Store(nil)
+	staging.Heal()
 	if err := c.Obtain(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
 	leaf := c.Leaf(tn.host)
-	if _, err := leaf.Verify(x509.VerifyOptions{Roots: real.issues, Intermediates: chainOf(t, c, tn.host)}); err != nil {
+	if _, err := leaf.Verify(x509.VerifyOptions{Roots: real.CA, Intermediates: chainOf(t, c, tn.host)}); err != nil {
 		t.Errorf("not of the real CA: %v", err)
 	}
 }
@@ -176,32 +178,34 @@ func TestProblemsInPlainWords(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name  string
-		spoil func(*town, *testCA, *Options)
+		spoil func(*town, *pebble.Authority, *Options)
 		by    Challenge
 		kind  Kind
 		want  string
 	}{
-		{"the CA is not there", func(_ *town, ca *testCA, _ *Options) { ca.server.Close() }, HTTP,
+		{"the CA is not there", func(_ *town, ca *pebble.Authority, _ *Options) { ca.Close() }, HTTP,
 			CADown, "The CA 127.0.0.1 could not be reached."},
-		{"the CA is ill", func(_ *town, ca *testCA, _ *Options) { ca.answer(500, "serverInternal", "sorry") }, HTTP,
+		{"the CA is ill", func(_ *town, ca *pebble.Authority, _ *Options) { ca.Refuse(500, "serverInternal", "sorry") }, HTTP,
 			CADown, "The CA 127.0.0.1 has a fault of its own."},
-		{"asked too often", func(_ *town, ca *testCA, _ *Options) {
-			ca.answer(429, "rateLimited", "too many certificates, retry after 2031-02-03 04:05:06 UTC: see")
+		{"asked too often", func(_ *town, ca *pebble.Authority, _ *Options) {
+			ca.Refuse(429, "rateLimited", "too many certificates, retry after 2031-02-03 04:05:06 UTC: see")
 		}, HTTP, RateLimited, "The CA 127.0.0.1 was asked too often and wants to be left alone for a while."},
-		{"another CA's CAA", func(_ *town, ca *testCA, _ *Options) { ca.answer(403, "caa", "CAA record prevents issuance") }, HTTP,
+		{"another CA's CAA", func(_ *town, ca *pebble.Authority, _ *Options) { ca.Refuse(403, "caa", "CAA record prevents issuance") }, HTTP,
 			CAAForbids, "A CAA record in the DNS forbids 127.0.0.1 to issue a certificate for HOST."},
-		{"a name that is not ours to have", func(_ *town, ca *testCA, _ *Options) { ca.answer(400, "rejectedIdentifier", "policy forbids") }, HTTP,
+		{"a name that is not ours to have", func(_ *town, ca *pebble.Authority, _ *Options) {
+			ca.Refuse(400, "rejectedIdentifier", "policy forbids")
+		}, HTTP,
 			Rejected, "The CA 127.0.0.1 does not issue certificates for HOST to this account."},
-		{"no address", func(tn *town, _ *testCA, _ *Options) {
+		{"no address", func(tn *town, _ *pebble.Authority, _ *Options) {
 			tn.edit(func(zone []string) []string { return zone[:3] })
 		}, HTTP, DNSProblem, "HOST has no address in the DNS, so no CA can find it."},
-		{"somebody else answers", func(tn *town, _ *testCA, _ *Options) {
+		{"somebody else answers", func(tn *town, _ *pebble.Authority, _ *Options) {
 			tn.edit(func(zone []string) []string { return append(zone[:3:3], "mail A 127.0.0.99") })
 		}, HTTP, Unreachable, "The CA looked at HOST and did not find this server there."},
-		{"a token that is refused", func(_ *town, _ *testCA, o *Options) {
+		{"a token that is refused", func(_ *town, _ *pebble.Authority, o *Options) {
 			o.DNS = func(context.Context, string) (DNSProvider, bool, error) { return refusing{}, true, nil }
 		}, DNS, Provider, "The DNS provider did not take the record that proves HOST."},
-		{"no way to prove it", func(_ *town, _ *testCA, o *Options) {
+		{"no way to prove it", func(_ *town, _ *pebble.Authority, o *Options) {
 			o.DNS = nil
 			o.Door = func(string) net.Addr { return nil }
 		}, Any, Provider, "There is no way to show the CA that HOST is ours: no DNS provider is known for it, and no door for HTTP-01 or TLS-ALPN-01 is open."},
@@ -214,7 +218,7 @@ func TestProblemsInPlainWords(t *testing.T) {
 			tt.spoil(tn, authority, &o)
 			c := tn.open(o)
 			tn.serve(c)
-			tn.configure(c, authority.settings(tt.by))
+			tn.configure(c, settings(authority, tt.by))
 			err := c.Obtain(t.Context(), false)
 			want := strings.ReplaceAll(tt.want, "HOST", tn.host)
 			var p *Problem
@@ -253,7 +257,7 @@ func TestBackgroundObtainsWhatIsMissing(t *testing.T) {
 	o.Changed = func() { changed <- struct{}{} }
 	c := tn.open(o)
 	tn.serve(c)
-	tn.configure(c, authority.settings(Any))
+	tn.configure(c, settings(authority, Any))
 	waitFor(t, "the host's certificate", func() bool { return c.Status()[0].Origin == FromACME })
 	c.Manage(t.Context(), []string{tn.policy})
 	waitFor(t, "a new name's certificate", func() bool { return c.Status()[1].Origin == FromACME })

@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
 	"log"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -20,22 +18,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/letsencrypt/pebble/v2/ca"
-	"github.com/letsencrypt/pebble/v2/db"
-	"github.com/letsencrypt/pebble/v2/va"
-	"github.com/letsencrypt/pebble/v2/wfe"
 	"github.com/libdns/libdns"
 
 	"mailstead/dns"
 	"mailstead/internal/world"
+	"mailstead/internal/world/pebble"
 )
 
 func TestMain(m *testing.M) {
-	for k, v := range map[string]string{
-		"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0", "PEBBLE_AUTHZREUSE": "0",
-	} {
-		os.Setenv(k, v)
-	}
+	pebble.Environment()
 	os.Exit(m.Run())
 }
 
@@ -170,57 +161,16 @@ func txtLine(r libdns.Record) string {
 	return fmt.Sprintf("%s TXT %q", rr.Name, rr.Data)
 }
 
-// ca is a Pebble whose answers a test can spoil.
-type testCA struct {
-	url    string
-	roots  string         // PEM, of its web server
-	issues *x509.CertPool // what its certificates are verified with
-	spoil  atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
-	orders atomic.Int32
-	server *httptest.Server
+func (tn *town) authority(seconds uint64) *pebble.Authority {
+	a := pebble.New(pebble.Options{
+		Resolver: tn.world.Resolver(), HTTP: tn.port("http"), TLS: tn.port("https"), Seconds: seconds,
+	})
+	tn.Cleanup(a.Close)
+	return a
 }
 
-func (tn *town) authority(seconds uint64) *testCA {
-	logger := log.New(io.Discard, "", 0)
-	store := db.NewMemoryStore()
-	authority := ca.New(logger, store, "", "ecdsa", 0, 1, map[string]ca.Profile{"default": {ValidityPeriod: seconds}})
-	validator := va.New(logger, tn.port("http"), tn.port("https"), false, tn.world.Resolver(), store)
-	front := wfe.New(logger, store, validator, authority, []string{"ca.example"}, false, false, 0, 0)
-	mux := front.Handler()
-	c := &testCA{}
-	c.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasPrefix(r.URL.Path, "/order-plz") {
-			c.orders.Add(1)
-		}
-		if f := c.spoil.Load(); f != nil && (*f)(w, r) {
-			return
-		}
-		mux.ServeHTTP(w, r)
-	}))
-	tn.Cleanup(c.server.Close)
-	c.url = c.server.URL + wfe.DirectoryPath
-	c.roots = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.server.Certificate().Raw}))
-	c.issues = x509.NewCertPool()
-	c.issues.AppendCertsFromPEM(authority.GetRootCert(0).PEM())
-	return c
-}
-
-// answer makes the CA say so to every new order.
-func (c *testCA) answer(status int, kind, detail string) {
-	f := func(w http.ResponseWriter, r *http.Request) bool {
-		if !strings.HasPrefix(r.URL.Path, "/order-plz") {
-			return false
-		}
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.WriteHeader(status)
-		fmt.Fprintf(w, `{"type":"urn:ietf:params:acme:error:%s","detail":%q,"status":%d}`, kind, detail, status)
-		return true
-	}
-	c.spoil.Store(&f)
-}
-
-func (c *testCA) settings(by Challenge) Settings {
-	return Settings{Enabled: true, CA: c.url, Roots: c.roots, Challenge: by}
+func settings(a *pebble.Authority, by Challenge) Settings {
+	return Settings{Enabled: true, CA: a.URL, Roots: a.Roots, Challenge: by}
 }
 
 // waitFor looks again until it is so.

@@ -30,7 +30,7 @@ func TestRollIsHeldBackUntilTheNextKeyIsLive(t *testing.T) {
 	o.TLSA = world.ask
 	c := tn.open(o)
 	tn.serve(c)
-	tn.configure(c, authority.settings(HTTP))
+	tn.configure(c, settings(authority, HTTP))
 	if err := c.Obtain(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func TestRollCutShortIsFinishedByTheNextStart(t *testing.T) {
 	o := tn.options(t.TempDir())
 	c := tn.open(o)
 	tn.serve(c)
-	tn.configure(c, authority.settings(HTTP))
+	tn.configure(c, settings(authority, HTTP))
 	before, err := c.TLSA(tn.host)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestRollCutShortIsFinishedByTheNextStart(t *testing.T) {
 	c.Close()
 
 	c = tn.open(o)
-	tn.configure(c, authority.settings(HTTP))
+	tn.configure(c, settings(authority, HTTP))
 	after, err := c.TLSA(tn.host)
 	if err != nil {
 		t.Fatal(err)
