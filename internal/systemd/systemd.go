@@ -34,6 +34,9 @@ func from(env func(string) string, pid int) *Manager {
 	return m
 }
 
+// At is a manager who listens at a socket and waits so long for Alive.
+func At(socket string, watchdog time.Duration) *Manager { return &Manager{socket, watchdog} }
+
 // Ready says that the doors are open.
 func (m *Manager) Ready(status string) error { return m.send("READY=1", "STATUS="+oneLine(status)) }
 
