@@ -100,6 +100,7 @@ type Store struct {
 	seedErr  error
 	start    int64        // greatest id of a row or a name when this run began
 	last     atomic.Int64 // greatest id allotted
+	top      atomic.Int64 // greatest id that the database knows as not to be given out again
 
 	folders folders
 	recent  recent

@@ -137,7 +137,14 @@ func (s *Store) prune(dir string) {
 }
 
 func (s *Store) forget(ctx context.Context, bodies, names []entry) error {
+	var last ID
+	for _, e := range bodies {
+		last = max(last, e.id)
+	}
 	err := s.db.Update(context.WithoutCancel(ctx), func(tx *sqlite.Tx) error {
+		if err := s.retire(tx, last); err != nil {
+			return err
+		}
 		for _, e := range bodies {
 			if _, err := tx.Exec("DELETE FROM inline_body WHERE id = ?", int64(e.id)); err != nil {
 				return err

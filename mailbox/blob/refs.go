@@ -130,6 +130,9 @@ func (s *Store) goneIfFree(tx *sqlite.Tx, id ID, owner int64) error {
 		}
 		if n, _ := r.RowsAffected(); n == 1 {
 			tx.AfterCommit(func() { s.recent.drop(id) })
+			if err := s.retire(tx, id); err != nil {
+				return err
+			}
 			_, err := tx.Exec("DELETE FROM inline_body WHERE id = ?", int64(id))
 			return err
 		}

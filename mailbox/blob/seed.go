@@ -10,9 +10,12 @@ import (
 // seed reads what waits to be filed, and starts the look for the greatest id in
 // use: the folders of many accounts take longer than a start may.
 func (s *Store) seed(ctx context.Context) error {
-	var row int64
+	var row, top int64
 	err := s.db.View(ctx, func(tx *sqlite.Tx) error {
 		if err := tx.QueryRow("SELECT ifnull(max(id), 0) FROM body").Scan(&row); err != nil {
+			return err
+		}
+		if err := tx.QueryRow("SELECT ifnull(max(top), 0) FROM blob_store").Scan(&top); err != nil {
 			return err
 		}
 		rows, err := tx.Query("SELECT id FROM inline_body ORDER BY id")
@@ -40,7 +43,8 @@ func (s *Store) seed(ctx context.Context) error {
 			s.o.Log.Error("message files", "err", s.seedErr)
 			return
 		}
-		s.start = max(row, int64(file))
+		s.start = max(row, int64(file), top)
+		s.top.Store(top)
 		s.last.Store(s.start)
 	}()
 	return nil
@@ -58,6 +62,22 @@ func (s *Store) allot() (ID, error) {
 		return 0, err
 	}
 	return ID(s.last.Add(1)), nil
+}
+
+// topAhead is how far the number of ids never to be given out again runs ahead,
+// so that not every removal has to move it.
+const topAhead = 64
+
+// retire is part of the commit that removes a row: its id is not given out
+// again, since a snapshot that is put back may still know it.
+func (s *Store) retire(tx *sqlite.Tx, id ID) error {
+	if int64(id) <= s.top.Load() {
+		return nil
+	}
+	top := s.last.Load() + topAhead
+	_, err := tx.Exec("UPDATE blob_store SET top = max(top, ?)", top)
+	tx.AfterCommit(func() { s.top.Store(top) })
+	return err
 }
 
 // nextFolder lets the next id begin new folders.

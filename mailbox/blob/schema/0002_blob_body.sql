@@ -37,9 +37,11 @@ CREATE TABLE inline_body (
 ) STRICT;
 
 -- epoch: the number that messages/EPOCH repeats. swept: every file name up to
--- this id is known to have a row, so a start need not look at it.
+-- this id is known to have a row, so a start need not look at it. top: no id up
+-- to this one is given out again, though neither row nor file remembers it.
 CREATE TABLE blob_store (
   one   INTEGER PRIMARY KEY CHECK (one = 1),
   epoch TEXT NOT NULL,
-  swept INTEGER NOT NULL
+  swept INTEGER NOT NULL,
+  top   INTEGER NOT NULL DEFAULT 0
 ) STRICT;
