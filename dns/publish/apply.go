@@ -62,10 +62,15 @@ func (p *Publisher) run(ctx context.Context, d Diff, steps []step) error {
 	if err := p.verify(ctx, d.Zone, made); err != nil {
 		return err
 	}
+	if len(made) > 0 {
+		if err := p.markChange(ctx, id, done); err != nil {
+			return err
+		}
+	}
 	if refused != nil {
 		return partly(refused, len(made), len(steps), bad...)
 	}
-	return p.markChange(ctx, id, done)
+	return nil
 }
 
 // steps are the changes that touch something.

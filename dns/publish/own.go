@@ -178,8 +178,9 @@ func (p *Publisher) markChange(ctx context.Context, id int64, state string) erro
 func (p *Publisher) last(ctx context.Context, domain message.Domain) (id int64, d Diff, steps []step, err error) {
 	d.Domain = domain
 	err = p.DB.View(ctx, func(tx *sqlite.Tx) error {
-		err := tx.QueryRow(`SELECT id, zone, provider FROM publish_change WHERE domain = ? AND state <> ? ORDER BY id DESC LIMIT 1`,
-			string(domain), undone).Scan(&id, &d.Zone, &d.Provider)
+		err := tx.QueryRow(`SELECT id, zone, provider FROM publish_change AS c WHERE domain = ? AND state <> ?
+			AND EXISTS (SELECT 1 FROM publish_step WHERE change = c.id AND state IN (?, ?)) ORDER BY id DESC LIMIT 1`,
+			string(domain), undone, begun, done).Scan(&id, &d.Zone, &d.Provider)
 		if errors.Is(err, sql.ErrNoRows) {
 			return &Error{Kind: ErrNothing, Text: fmt.Sprintf("nothing was published for %s that could be taken back", domain),
 				Next: "`mailstead dns publish` shows what is there and what is wanted"}
