@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"syscall"
 	"unsafe"
 
 	"modernc.org/libc"
@@ -100,6 +101,9 @@ func (c *conn) error(rc int32, query string) error {
 		e.Msg = libc.GoString(lib.Xsqlite3_errmsg(c.tls, c.db))
 	} else {
 		e.Msg = libc.GoString(lib.Xsqlite3_errstr(c.tls, rc))
+	}
+	if e.Code == lib.SQLITE_IOERR_WRITE && syscall.Errno(lib.Xsqlite3_system_errno(c.tls, c.db)) == syscall.EDQUOT {
+		e.Code = lib.SQLITE_FULL // as SQLite itself says for ENOSPC
 	}
 	if e.io() && c.ioerr == nil {
 		c.ioerr = e
