@@ -37,14 +37,19 @@ func Revert(ctx context.Context, database, snapshots string) (r Reverted, err er
 }
 
 func (r *Reverted) replace(database string) error {
-	dir, fresh := filepath.Dir(database), database+sqlite.Reverting
 	if err := copySynced(r.Snapshot.Path, database+".part"); err != nil {
 		return err
 	}
 	// From here on the database does not open.
-	if err := renameSynced(database+".part", fresh); err != nil {
+	if err := renameSynced(database+".part", database+sqlite.Reverting); err != nil {
 		return err
 	}
+	return r.swap(database)
+}
+
+// swap moves the database aside and what is ready beside it into its place.
+func (r *Reverted) swap(database string) error {
+	dir, fresh := filepath.Dir(database), database+sqlite.Reverting
 	aside := database + ".before-" + time.Now().UTC().Format(layout)
 	for _, suffix := range [...]string{"-wal", "-shm", ""} {
 		err := os.Rename(database+suffix, aside+suffix)

@@ -24,6 +24,16 @@ func (e *LockedError) Error() string {
 // Hint is the next step for a person.
 func (e *LockedError) Hint() string { return "stop it first, or name another directory with --data" }
 
+// Lock holds a data directory for a command that works on its files themselves.
+// Errors: *LockedError.
+func Lock(data string) (release func() error, err error) {
+	f, err := takeLock(data)
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return giveLock(f) }, nil
+}
+
 // takeLock holds data/lock for this process until giveLock. The kernel gives it
 // back however the process ends.
 func takeLock(data string) (*os.File, error) {

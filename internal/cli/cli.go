@@ -47,6 +47,7 @@ type root struct {
 	Backup      backupCommand      `cmd:"" help:"Copy everything to another disk, now or every night."`
 	Restore     restoreCommand     `cmd:"" help:"Bring a backup back: everything, one account, or one mailbox."`
 	Check       checkCommand       `cmd:"" help:"Whether everything that is kept is whole."`
+	Upgrade     upgradeCommand     `cmd:"" help:"What an upgrade left, and the way back."`
 	Certificate certificateCommand `cmd:"" help:"Certificates: which are shown, where they come from."`
 	Doctor      doctorCommand      `cmd:"" help:"What is wrong, or soon will be, and what to do about it."`
 	Config      configCommand      `cmd:"" help:"Print mailstead.toml with every key and its default, or check yours."`

@@ -41,3 +41,18 @@ func Verify(ctx context.Context, path string) error {
 	}
 	return nil
 }
+
+// Version gives the schema of a copy that nobody writes.
+func Version(path string) (int64, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return 0, err
+	}
+	u := url.URL{Scheme: "file", Path: abs, RawQuery: "immutable=1"}
+	c, err := open(u.String(), "", lib.SQLITE_OPEN_READONLY|lib.SQLITE_OPEN_URI)
+	if err != nil {
+		return 0, fmt.Errorf("read the schema of %s: %w", path, err)
+	}
+	defer c.close()
+	return c.integer("PRAGMA user_version")
+}
