@@ -45,12 +45,16 @@ func (h *house) types(want int, args ...string) string {
 	return out.String()
 }
 
+func (h *house) config() config.Config {
+	cfg := config.Default()
+	cfg.Data, cfg.Hostname = h.data, "mail.example.org"
+	return cfg
+}
+
 // with opens the stores.
 func (h *house) with(fn func(ctx context.Context, o *control.Ops) error) {
 	h.t.Helper()
-	cfg := config.Default()
-	cfg.Data, cfg.Hostname = h.data, "mail.example.org"
-	ops, end, err := offline(context.Background(), cfg)
+	ops, end, err := offline(context.Background(), h.config())
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -32,6 +32,7 @@ type head struct {
 	Flags       string   `json:"flags,omitempty"` // Maildir's letters
 	Keywords    []string `json:"keywords,omitempty"`
 	Received    int64    `json:"received,omitempty"` // unix seconds
+	Zone        int      `json:"zone,omitempty"`     // seconds east in which it was given
 	Origin      string   `json:"origin,omitempty"`
 	UIDValidity uint32   `json:"uidvalidity,omitempty"`
 	UID         uint32   `json:"uid,omitempty"`
@@ -54,6 +55,7 @@ func (e *Encoder) Encode(it *Item) error {
 		UIDValidity: it.UIDValidity, UID: it.UID, CRLF: it.CRLF}
 	if !it.Received.IsZero() {
 		h.Received = it.Received.Unix()
+		_, h.Zone = it.Received.Zone()
 	}
 	line, err := json.Marshal(h)
 	if err != nil {
@@ -135,7 +137,7 @@ func (d *Decoder) Next() (*Item, error) {
 	it := &Item{Mailbox: h.Mailbox, Flags: flagsOf(h.Flags), Keywords: h.Keywords, Origin: h.Origin, Content: d,
 		UIDValidity: h.UIDValidity, UID: h.UID, CRLF: h.CRLF}
 	if h.Received != 0 {
-		it.Received = time.Unix(h.Received, 0)
+		it.Received = time.Unix(h.Received, 0).In(time.FixedZone("", h.Zone))
 	}
 	return it, nil
 }
