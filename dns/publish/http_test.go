@@ -290,6 +290,19 @@ func TestNew(t *testing.T) {
 	}
 }
 
+func TestHostedBy(t *testing.T) {
+	t.Parallel()
+	for _, tc := range [][]string{
+		{"cloudflare", "Ada.NS.Cloudflare.com."}, {"hetzner", "ns.example.org", "helium.ns.hetzner.de"}, {"desec", "ns2.desec.org"},
+		{"digitalocean", "ns1.digitalocean.com"}, {"porkbun", "maceio.ns.porkbun.com"}, {"gandi", "ns-1-a.gandi.net"}, {"ovh", "dns104.ovh.net"},
+		{"", "ns.example.org", "notdesec.io"}, {""},
+	} {
+		if p, ok := HostedBy(tc[1:]); p.Name != tc[0] || ok != (tc[0] != "") {
+			t.Errorf("%v: %s", tc, p.Name)
+		}
+	}
+}
+
 func TestNormal(t *testing.T) {
 	t.Parallel()
 	for _, tc := range [][3]string{

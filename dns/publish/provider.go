@@ -20,6 +20,9 @@ type Info struct {
 	MinTTL    int      `json:"min_ttl,omitempty"` // seconds; shorter ones are raised
 	Without   []string `json:"without,omitempty"` // types of records that it cannot hold
 
+	// NameServers end the names of its name servers.
+	NameServers []string `json:"name_servers,omitempty"`
+
 	open func(g given) (Provider, error)
 }
 
@@ -104,6 +107,25 @@ func (i Info) fieldNames() string {
 		names = append(names, f.Name)
 	}
 	return strings.Join(names, ", ")
+}
+
+// HostedBy guesses a zone's provider by the names of its name servers. Without a
+// guess it may be a name server of one's own, or a provider that is not known.
+func HostedBy(nameServers []string) (Info, bool) {
+	for _, p := range Providers() {
+		if p.Serves(nameServers) {
+			return p, true
+		}
+	}
+	return Info{}, false
+}
+
+// Serves tells whether one of the name servers is the provider's.
+func (i Info) Serves(nameServers []string) bool {
+	return slices.ContainsFunc(nameServers, func(ns string) bool {
+		ns = strings.ToLower(strings.TrimSuffix(ns, "."))
+		return slices.ContainsFunc(i.NameServers, func(end string) bool { return strings.HasSuffix(ns, end) })
+	})
 }
 
 // Lookup finds a provider by its name.

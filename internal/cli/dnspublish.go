@@ -103,6 +103,9 @@ func (c *dnsPublish) access(p *program) error {
 		return err
 	}
 	fmt.Fprintf(p.err, "%s lets us in: %s is in its zone %s.\n", info.Title, clean(a.Domain), clean(a.Zone))
+	if a.Note != "" {
+		fmt.Fprintf(p.err, "%s %s\n", p.paint(yellow, "note:"), clean(a.Note))
+	}
 	return nil
 }
 

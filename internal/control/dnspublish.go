@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"mailstead/dns"
 	"mailstead/dns/publish"
 	"mailstead/dns/zone"
 	"mailstead/internal/sqlite"
@@ -25,6 +27,15 @@ type DNSAccessed struct {
 	Domain   string `json:"domain"`
 	Provider string `json:"provider"`
 	Zone     string `json:"zone,omitempty"` // that the domain lies in
+	Note     string `json:"note,omitempty"` // that the world asks somebody else
+}
+
+// DNSHost is who answers for a domain in the DNS.
+type DNSHost struct {
+	Domain      string   `json:"domain"`
+	NameServers []string `json:"name_servers"`       // of the zone that it lies in, as the world sees them
+	Provider    string   `json:"provider,omitempty"` // by their names, where they are known
+	Title       string   `json:"title,omitempty"`
 }
 
 // DNSPlan is what dns.plan and dns.publish take.
@@ -64,11 +75,67 @@ func (o *Ops) dnsAccess(ctx context.Context, in DNSAccess) (DNSAccessed, error) 
 				return out, dnsTrouble(err)
 			}
 		}
+		info, _ := publish.Lookup(in.Provider)
+		out.Note = o.unseen(ctx, name, info)
 		keep = publish.Access{Provider: in.Provider, Credentials: in.Credentials}
 	}
 	return out, o.DB.Update(ctx, func(tx *sqlite.Tx) error {
 		return o.Accounts.SetSetting(tx, publish.SettingName(string(name)), keep)
 	})
+}
+
+// dnsHost guesses who hosts a domain's DNS. Not to know is no error.
+func (o *Ops) dnsHost(ctx context.Context, in DNSQuery) (DNSHost, error) {
+	name, err := parseDomain(in.Domain)
+	out := DNSHost{Domain: string(name)}
+	if err != nil {
+		return out, err
+	}
+	out.NameServers = o.nameServers(ctx, name)
+	if p, ok := publish.HostedBy(out.NameServers); ok {
+		out.Provider, out.Title = p.Name, p.Title
+	}
+	return out, nil
+}
+
+// nameServers are those of the zone that a name lies in; none where the DNS does
+// not say.
+func (o *Ops) nameServers(ctx context.Context, name message.Domain) []string {
+	r, ok := o.Wanted.Resolver.(interface {
+		Ask(context.Context, dns.Question) (dns.Answer, error)
+	})
+	if !ok {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for above := string(name); strings.Contains(above, "."); _, above, _ = strings.Cut(above, ".") {
+		answer, err := r.Ask(ctx, dns.Question{Name: above, Type: "NS", Recursive: true})
+		if err != nil {
+			return nil
+		}
+		var list []string
+		for _, rr := range answer.Of("NS") {
+			list = append(list, strings.TrimSuffix(rr.Data, "."))
+		}
+		if len(list) > 0 {
+			return list
+		}
+	}
+	return nil
+}
+
+// unseen tells that what is published will not be seen, where it is sure.
+func (o *Ops) unseen(ctx context.Context, name message.Domain, info publish.Info) string {
+	if len(info.NameServers) == 0 {
+		return ""
+	}
+	ns := o.nameServers(ctx, name)
+	if len(ns) == 0 || info.Serves(ns) {
+		return ""
+	}
+	return fmt.Sprintf("The world asks %s for %s, not %s: what is published there shows once the registrar names %[3]s's name servers.",
+		strings.Join(ns, ", "), name.Unicode(), info.Title)
 }
 
 // ourDomain reads the name of a domain that is ours. What people paste instead
@@ -104,8 +171,12 @@ func (o *Ops) publisher(ctx context.Context, text string) (*publish.Publisher, m
 		}
 	}
 	if a.Provider == "" {
+		which := "NAME"
+		if p, ok := publish.HostedBy(o.nameServers(ctx, name)); ok {
+			which = p.Name
+		}
 		return nil, name, &Error{Kind: NotFound, Text: fmt.Sprintf("no DNS provider is known for %s", name.Unicode()),
-			Next: fmt.Sprintf("`mailstead dns publish %s --provider NAME` asks for the token, `mailstead dns providers` lists the names; or paste what `mailstead dns show %[1]s` prints", name.Unicode())}
+			Next: fmt.Sprintf("`mailstead dns publish %s --provider %s` asks for the token, `mailstead dns providers` lists who else there is; or paste what `mailstead dns show %[1]s` prints", name.Unicode(), which)}
 	}
 	p, err := publish.New(a.Provider, a.Credentials, publish.Options{})
 	if err != nil {

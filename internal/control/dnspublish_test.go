@@ -11,6 +11,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"mailstead/dns"
 	"mailstead/dns/publish"
 	"mailstead/dns/wanted"
 	"mailstead/internal/config"
@@ -117,4 +120,42 @@ func TestPublish(t *testing.T) {
 		do[DNSAccessed](t, c, "dns.access", DNSAccess{Domain: "example.org"})
 		fails("dns.plan", DNSPlan{Domain: "example.org"}, NotFound, "no DNS provider is known")
 	})
+}
+
+// delegated is a DNS that knows name servers alone.
+type delegated struct {
+	dns.Resolver
+	ns map[string][]string
+}
+
+func (d delegated) Ask(_ context.Context, q dns.Question) (dns.Answer, error) {
+	var a dns.Answer
+	for _, ns := range d.ns[q.Name] {
+		a.Records = append(a.Records, dns.Record{Name: q.Name, Type: "NS", Data: ns + "."})
+	}
+	return a, nil
+}
+
+func TestDNSHost(t *testing.T) {
+	t.Parallel()
+	o := stores(t)
+	withDNS(t, o)
+	o.Wanted.Resolver = delegated{ns: map[string][]string{"example.org": {"ada.ns.cloudflare.com", "bob.ns.cloudflare.com"}}}
+	do[None](t, o, "domain.add", OneDomain{Name: "team.example.org"})
+	h := do[DNSHost](t, o, "dns.host", DNSQuery{Domain: "Team.Example.org."})
+	want := DNSHost{Domain: "team.example.org", NameServers: []string{"ada.ns.cloudflare.com", "bob.ns.cloudflare.com"}, Provider: "cloudflare", Title: "Cloudflare"}
+	if diff := cmp.Diff(want, h); diff != "" {
+		t.Error(diff)
+	}
+	if h := do[DNSHost](t, o, "dns.host", DNSQuery{Domain: "example.net"}); h.Provider != "" || len(h.NameServers) != 0 {
+		t.Errorf("nobody: %+v", h)
+	}
+	var e *Error
+	if err := o.Do(context.Background(), "dns.plan", DNSPlan{Domain: "team.example.org"}, nil); !errors.As(explain(err), &e) || !strings.Contains(e.Next, "--provider cloudflare") {
+		t.Errorf("the hint: %v", err)
+	}
+	gandi, _ := publish.Lookup("gandi")
+	if note := o.unseen(context.Background(), "team.example.org", gandi); !strings.HasPrefix(note, "The world asks ada.ns.cloudflare.com, bob.ns.cloudflare.com for team.example.org, not Gandi:") {
+		t.Errorf("the note: %q", note)
+	}
 }

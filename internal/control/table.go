@@ -37,6 +37,7 @@ func operations() []operation {
 		op("dns.policy", (*Ops).dnsPolicy),
 		op("dns.check", (*Ops).dnsCheck),
 		op("dns.providers", (*Ops).dnsProviders),
+		op("dns.host", (*Ops).dnsHost),
 		op("dns.access", (*Ops).dnsAccess),
 		op("dns.plan", (*Ops).dnsPlan),
 		op("dns.publish", (*Ops).dnsPublish),
