@@ -14,7 +14,7 @@ import (
 func (s *Store) Hold() (release func()) {
 	s.held.Add(1)
 	s.work.Lock() // a reap that runs ends at its next batch
-	s.work.Unlock()
+	defer s.work.Unlock()
 	return func() { s.held.Add(-1) }
 }
 
