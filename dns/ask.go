@@ -64,17 +64,22 @@ func (c *Client) Ask(ctx context.Context, q Question) (Answer, error) {
 		servers = c.Servers()
 	}
 	err := errors.New("no name server is configured")
-	for _, server := range servers {
-		var reply *mdns.Msg
-		reply, err = c.askServer(ctx, server, name, qtype, flags{recursive: q.Recursive, unchecked: q.Unchecked})
-		if err == nil && reply.Rcode != mdns.RcodeSuccess && reply.Rcode != mdns.RcodeNameError {
-			err = &RcodeError{Rcode: mdns.RcodeToString[reply.Rcode]}
+	for range 2 { // a datagram may get lost
+		for _, server := range servers {
+			var reply *mdns.Msg
+			reply, err = c.askServer(ctx, server, name, qtype, flags{recursive: q.Recursive, unchecked: q.Unchecked})
+			if err == nil && reply.Rcode != mdns.RcodeSuccess && reply.Rcode != mdns.RcodeNameError {
+				err = &RcodeError{Rcode: mdns.RcodeToString[reply.Rcode]}
+			}
+			if err == nil {
+				return answerOf(server, reply), nil
+			}
+			err = fmt.Errorf("server %s: %w", server, err)
+			if ctx.Err() != nil {
+				return Answer{}, &TemporaryError{Name: q.Name, Type: q.Type, Err: err}
+			}
 		}
-		if err == nil {
-			return answerOf(server, reply), nil
-		}
-		err = fmt.Errorf("server %s: %w", server, err)
-		if ctx.Err() != nil {
+		if code := (*RcodeError)(nil); errors.As(err, &code) {
 			break
 		}
 	}

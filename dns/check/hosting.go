@@ -97,15 +97,25 @@ func (d *Domain) hosting(ctx context.Context) []Finding {
 			Fix:      "Look at the registrar's page whether name servers are set for the domain, and whether this machine's resolver works.",
 		}}
 	}
-	var names, lame []string
+	var names, lame, mute []string
 	for _, s := range z.servers {
 		names = append(names, s.name)
 	}
 	for _, w := range soa.authority {
-		if w.err != nil {
+		if silent(w.err) {
+			mute = append(mute, w.who)
+		} else if w.err != nil {
 			lame = append(lame, w.who)
 		}
 	}
+	if len(mute) == len(soa.authority) && soa.answered() {
+		return []Finding{{
+			ID: id + ".unseen", Severity: Info, Evidence: soa.evidence(),
+			Sentence: "The domain's name servers cannot be asked from here, so that only what resolvers remember is seen.",
+			Fix:      "Open the way out to port 53, UDP and TCP, if a firewall of yours closes it.",
+		}}
+	}
+	lame = append(lame, mute...)
 	if len(lame) > 0 {
 		severity := Warning
 		if len(lame) == len(soa.authority) {

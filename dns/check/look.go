@@ -27,13 +27,14 @@ type asks struct {
 
 	known map[question]*views   // guarded by mu, as below
 	zones map[string]*authority // by a name in them
+	mute  map[string]bool       // authorities that did not answer in time: not waited for again
 }
 
 type question struct{ name, typ string }
 
 // authority is a zone with its servers.
 type authority struct {
-	once    sync.Once
+	found   chan struct{} // closed when the rest is filled in
 	apex    string
 	servers []server
 	err     error
@@ -43,7 +44,7 @@ type server struct{ name, address string }
 
 // views is what everybody says to one question.
 type views struct {
-	once      sync.Once
+	found     chan struct{} // closed when the rest is filled in
 	name, typ string
 	apex      string
 	authority []view
@@ -61,16 +62,21 @@ type view struct {
 func (d *Domain) look(ctx context.Context, name, typ string) *views {
 	k := question{strings.ToLower(strings.TrimSuffix(name, ".")), typ}
 	d.asks.mu.Lock()
-	v := d.asks.known[k]
-	if v == nil {
+	v, asked := d.asks.known[k]
+	if !asked {
 		if d.asks.known == nil {
 			d.asks.known = make(map[question]*views)
 		}
-		v = &views{name: k.name, typ: typ}
+		v = &views{name: k.name, typ: typ, found: make(chan struct{})}
 		d.asks.known[k] = v
 	}
 	d.asks.mu.Unlock()
-	v.once.Do(func() { d.fill(ctx, v) })
+	if asked {
+		<-v.found
+		return v
+	}
+	defer close(v.found)
+	d.fill(ctx, v)
 	return v
 }
 
@@ -94,20 +100,49 @@ func (d *Domain) fill(ctx context.Context, v *views) {
 	all.Wait()
 }
 
-var errReferral = errors.New("it is not an authority for this name")
+var (
+	errReferral = errors.New("it is not an authority for this name")
+	errMute     = errors.New("it did not answer before")
+)
 
 func (d *Domain) ask(ctx context.Context, s server, v *views, recursive bool) view {
+	if !recursive && d.asks.isMute(s.address, false) {
+		return view{who: s.name, err: errMute}
+	}
 	ctx, cancel := context.WithTimeout(ctx, EachLimit)
 	defer cancel()
 	a, err := d.Asker.Ask(ctx, dns.Question{Server: s.address, Name: v.name, Type: v.typ, Recursive: recursive})
 	if err == nil && !recursive && !a.Authoritative {
 		err = errReferral
 	}
+	if !recursive && silent(err) {
+		d.asks.isMute(s.address, true)
+	}
 	who := s.name
 	if s.address == "" {
 		who = "the resolver " + a.Server
 	}
 	return view{strings.TrimSpace(who), a, err}
+}
+
+// silent tells that a question was not answered at all.
+func silent(err error) bool {
+	var code *dns.RcodeError
+	return err != nil && !errors.As(err, &code) && !errors.Is(err, errReferral)
+}
+
+// isMute tells whether a server did not answer before, and remembers that it
+// did not now.
+func (a *asks) isMute(address string, now bool) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if now {
+		if a.mute == nil {
+			a.mute = make(map[string]bool)
+		}
+		a.mute[address] = true
+	}
+	return a.mute[address]
 }
 
 // zoneOf finds the zone of a name, and where its servers are: the domain's for
@@ -121,16 +156,21 @@ func (d *Domain) zoneOf(ctx context.Context, name string) *authority {
 		of = string(d.Settings.Host)
 	}
 	d.asks.mu.Lock()
-	z := d.asks.zones[of]
-	if z == nil {
+	z, asked := d.asks.zones[of]
+	if !asked {
 		if d.asks.zones == nil {
 			d.asks.zones = make(map[string]*authority)
 		}
-		z = new(authority)
+		z = &authority{found: make(chan struct{})}
 		d.asks.zones[of] = z
 	}
 	d.asks.mu.Unlock()
-	z.once.Do(func() { d.findZone(ctx, z, of) })
+	if asked {
+		<-z.found
+		return z
+	}
+	defer close(z.found)
+	d.findZone(ctx, z, of)
 	return z
 }
 

@@ -125,6 +125,9 @@ func (d *Domain) wildcard(ctx context.Context) []Finding {
 		{"_domainkey.", "TXT", "DKIM keys that are missing seem to be there"},
 	} {
 		v := d.look(ctx, label+"."+q.below+string(d.Settings.Domain), q.typ)
+		if !v.answered() {
+			return append(found, unanswered(id, v))
+		}
 		if len(v.records()) == 0 && v.alias() == "" {
 			continue
 		}
