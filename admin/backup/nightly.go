@@ -27,11 +27,11 @@ func due(s control.BackupState, now time.Time) bool {
 	if s.Plan.Dir == "" {
 		return false
 	}
-	if s.Last.Problem != "" && now.Sub(s.Last.Ended) < afterFailed {
+	if s.Last.Problem != "" && s.Last.Dir == s.Plan.Dir && now.Sub(s.Last.Ended) < afterFailed {
 		return false
 	}
-	since := now.Sub(s.Good.Began)
-	if s.Good.Dir != s.Plan.Dir {
+	since := now.Sub(s.Night.Began)
+	if s.Night.Dir != s.Plan.Dir {
 		since = atLatest // the first into this folder
 	}
 	hour := now.Local().Hour()

@@ -60,6 +60,10 @@ func recipients(texts []string) ([]age.Recipient, error) {
 	return list, nil
 }
 
+// workFactor of scrypt: 64 MiB, which the smallest machine can spare for a moment
+// (age's own 18 takes 256).
+const workFactor = 16
+
 // makeKey makes the pair of keys behind a passphrase. Deriving a key from a
 // passphrase takes a second on purpose: so it is done once, and every file is
 // encrypted to the pair.
@@ -75,6 +79,7 @@ func makeKey(dir string, m mark, passphrase string) (mark, error) {
 	if err != nil {
 		return m, err
 	}
+	r.SetWorkFactor(workFactor)
 	var b bytes.Buffer
 	w, err := age.Encrypt(&b, r)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 // State is what there is to know of backups, for doctor and pages.
 type State struct {
 	Plan     control.BackupPlan // Dir is "" when nothing is set for the nights
-	Good     time.Time          // when the last complete one began; zero: never
+	Good     time.Time          // when the last complete one began, where the plan wants them if there is one; zero: never
 	Dir      string             // where that one is
-	Problem  string             // what became of the last one; "" when it is complete
+	Problem  string             // what became of the last one there; "" when it is complete
 	Missing  bool               // the folder of the plan is not there, or no backup folder: is its disk mounted?
 	SameDisk bool               // the folder of the plan is on the disk with the data
 }
@@ -35,6 +35,13 @@ func Status(ctx context.Context, c control.Caller, data string) (State, error) {
 	}
 	s := State{Plan: got.Plan, Good: got.Good.Began, Dir: got.Good.Dir, Problem: got.Last.Problem}
 	if s.Plan.Dir != "" {
+		s.Good, s.Dir = time.Time{}, ""
+		if got.Night.Dir == s.Plan.Dir {
+			s.Good, s.Dir = got.Night.Began, got.Night.Dir
+		}
+		if got.Last.Dir != s.Plan.Dir {
+			s.Problem = ""
+		}
 		_, err := os.Stat(filepath.Join(s.Plan.Dir, markName))
 		s.Missing = err != nil
 		s.SameDisk = SameDisk(s.Plan.Dir, data)

@@ -26,9 +26,12 @@ import (
 	"mailstead/admin/backup"
 	"mailstead/internal/app"
 	"mailstead/internal/control"
+	"mailstead/internal/maillog"
 	"mailstead/internal/sqlite"
 	"mailstead/mailbox"
 	"mailstead/mailbox/blob"
+	"mailstead/message"
+	"mailstead/smtp/queue"
 )
 
 // populated is a house of two people with mail of all kinds: small, large, one
@@ -304,6 +307,62 @@ func TestBackupUnderLoad(t *testing.T) {
 	h.types(done, "check")
 }
 
+// TestBackupHoldsWhatIsDeleted: what the copy of the database names is not
+// unlinked before it is copied, however often somebody tries; afterwards it is.
+func TestBackupHoldsWhatIsDeleted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.deliver(30)
+	vault := filepath.Join(t.TempDir(), "vault")
+	h.with(func(ctx context.Context, o *control.Ops) error {
+		box, err := o.Mail.Mailbox(ctx, 1, "INBOX")
+		if err != nil {
+			return err
+		}
+		var gone error
+		drop := sync.OnceFunc(func() {
+			for uid := uint32(1); uid <= 30 && gone == nil; uid++ {
+				gone = expunge(ctx, o, box.ID, uid)
+			}
+			gone = errors.Join(gone, reap(ctx, o))
+		})
+		got, err := backup.Take(ctx, o, backup.Options{Dir: vault, Progress: func(p backup.Progress) {
+			if p.Total > 0 {
+				drop()
+			}
+		}})
+		if err = errors.Join(err, gone); err != nil {
+			return err
+		}
+		if len(got.Problems) > 0 || got.Messages != 30 {
+			t.Errorf("%d messages, %q", got.Messages, got.Problems)
+		}
+		if len(h.files()) != 30 {
+			t.Errorf("%d files are left", len(h.files()))
+		}
+		if err := reap(ctx, o); err != nil {
+			return err
+		}
+		if left, _ := filepath.Glob(filepath.Join(h.data, "messages", "1", "*", "*.eml")); len(left) > 0 {
+			t.Errorf("never unlinked: %q", left)
+		}
+		return nil
+	})
+	contains(t, h.types(done, "backup", "verify", vault), "30 messages")
+	if left, _ := filepath.Glob(filepath.Join(h.data, "snapshots", "backup-*")); len(left) > 0 {
+		t.Errorf("left over: %q", left)
+	}
+}
+
+// reap unlinks what is gone without its ten minutes of grace.
+func reap(ctx context.Context, o *control.Ops) error {
+	err := o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+		_, err := tx.Exec(`UPDATE body SET gone = 1 WHERE gone IS NOT NULL`)
+		return err
+	})
+	return errors.Join(err, o.Blobs.File(ctx), o.Blobs.Reap(ctx))
+}
+
 // load delivers and deletes, and lets nothing wait for its ten minutes of grace.
 func load(ctx context.Context, t *testing.T, o *control.Ops) {
 	box, err := o.Mail.Mailbox(ctx, 1, "INBOX")
@@ -322,13 +381,7 @@ func load(ctx context.Context, t *testing.T, o *control.Ops) {
 		if err = expunge(ctx, o, box.ID, v.At(0).UID); err != nil {
 			break
 		}
-		err = o.DB.Update(ctx, func(tx *sqlite.Tx) error {
-			_, err := tx.Exec(`UPDATE body SET gone = 1 WHERE gone IS NOT NULL`)
-			return err
-		})
-		if err == nil {
-			err = errors.Join(o.Blobs.File(ctx), o.Blobs.Reap(ctx))
-		}
+		err = reap(ctx, o)
 	}
 	if ctx.Err() == nil {
 		t.Errorf("load: %v", err)
@@ -602,6 +655,42 @@ func TestEveryNight(t *testing.T) {
 	h.types(usage, "backup", vault, "--every-night", vault)
 }
 
+// TestEveryNightWithAPassphrase: the server knows the public half alone.
+func TestEveryNightWithAPassphrase(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.deliver(2)
+	dir := t.TempDir()
+	vault, phrase := filepath.Join(dir, "vault"), filepath.Join(dir, "phrase")
+	if err := os.WriteFile(phrase, []byte("open sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.types(done, "backup", "--every-night", vault, "--age-passphrase-file", phrase)
+	h.with(func(ctx context.Context, o *control.Ops) error { return backup.Nightly(ctx, o, h.conf) })
+	contains(t, h.types(findings, "backup", "verify", vault), "encrypted with a passphrase")
+	contains(t, h.types(done, "backup", "verify", vault, "--age-passphrase-file", phrase), "2 messages")
+	nowhere(t, h.data, "open sesame", "AGE-SECRET-KEY")
+	nowhere(t, vault, "AGE-SECRET-KEY", "a line of a large message")
+	h.types(done, "backup", vault, "--age-passphrase-file", phrase) // by hand into the same folder
+	// Somebody who has the disk puts a key of his own there: not for us.
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := filepath.Join(vault, "mailstead-backup.json")
+	text := fmt.Sprintf(`{"format": 1, "recipients": [%q], "passphrase": true}`, id.Recipient().String())
+	if err := os.WriteFile(mark, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.with(func(ctx context.Context, o *control.Ops) error {
+		_, err := backup.Take(ctx, o, backup.Options{Dir: vault, Keys: backup.Keys{Recipients: []string{"age1other"}}})
+		if err == nil || !strings.Contains(err.Error(), "for other recipients") {
+			t.Errorf("with another's key: %v", err)
+		}
+		return nil
+	})
+}
+
 // TestBackAfterAnUpgrade: of 100 messages received since, 100 are found.
 func TestBackAfterAnUpgrade(t *testing.T) {
 	t.Parallel()
@@ -722,5 +811,129 @@ func over(t *testing.T, db *sqlite.DB, data string) (o *control.Ops, end func())
 		if err := db.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestBackKeepsTheQueue: what came since still waits, what left since does not go
+// again, and what was delivered from the queue since is not lost.
+func TestBackKeepsTheQueue(t *testing.T) {
+	t.Parallel()
+	h := populated(t)
+	queued := func(o *control.Ops, subject string, size int) {
+		t.Helper()
+		ctx := context.Background()
+		in, err := o.Mail.Receive(ctx, strings.NewReader("Subject: "+subject+"\r\n\r\n"+strings.Repeat("q\r\n", size)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer in.Close()
+		if err := in.Draft.Settle(ctx, blob.Queue); err != nil {
+			t.Fatal(err)
+		}
+		err = o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+			id, err := in.Draft.Commit(tx)
+			if err != nil {
+				return err
+			}
+			_, err = queue.New(queue.Options{DB: o.DB, Blobs: o.Blobs}).Add(tx, queue.Message{
+				MID: subject, Body: id, Size: in.Draft.Size(), Created: time.Now(),
+				Envelope: message.Envelope{Recipients: []message.Recipient{{Address: message.Address{Local: "x", Domain: "remote.example"}}}},
+			})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.with(func(_ context.Context, o *control.Ops) error {
+		queued(o, "stays", 10)
+		queued(o, "leaves", 9000)
+		return nil
+	})
+	h.upgrade()
+	db, err := sqlite.Open(context.Background(), filepath.Join(h.data, "mailstead.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, end := over(t, db, h.data)
+	queued(o, "came", 10)
+	queued(o, "came large", 9000)
+	err = queue.New(queue.Options{DB: db, Blobs: o.Blobs, Events: maillog.Sinks{}}).Delete(context.Background(), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	end()
+	w, err := backup.Back(context.Background(), backup.BackOptions{Data: h.data, Known: 999}) // the newer program
+	if err != nil || w.Former != 999 || w.Schema >= 999 || w.Waiting != 3 {
+		t.Fatalf("%+v, %v", w, err)
+	}
+	out := h.types(done, "queue", "list", "--json")
+	h.with(func(ctx context.Context, o *control.Ops) error {
+		var got []string
+		err := o.DB.View(ctx, func(tx *sqlite.Tx) error {
+			rows, err := tx.Query(`SELECT mid FROM queue_message ORDER BY id`)
+			if err != nil {
+				return err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var s string
+				if err := rows.Scan(&s); err != nil {
+					return err
+				}
+				got = append(got, s)
+			}
+			return rows.Err()
+		})
+		if d := cmp.Diff([]string{"stays", "came", "came large"}, got); d != "" {
+			t.Errorf("queue (-want +got):\n%s\n%s", d, out)
+		}
+		return err
+	})
+	contains(t, h.types(done, "check"), "Everything is in order.")
+}
+
+// TestBackNamesNewAccounts, and is completed when it was cut short.
+func TestBackNamesNewAccounts(t *testing.T) {
+	t.Parallel()
+	h := populated(t)
+	h.upgrade()
+	db := filepath.Join(h.data, "mailstead.db")
+	newer, err := sqlite.Open(context.Background(), db, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, end := over(t, newer, h.data)
+	people, err := account.Open(context.Background(), newer, account.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = o.DB.Update(context.Background(), func(tx *sqlite.Tx) error {
+		who, err := people.Add(tx, account.New{Address: message.Address{Local: "late", Domain: "example.org"}})
+		if err != nil {
+			return err
+		}
+		return o.Mail.CreateDefaults(tx, who.ID)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	end()
+	contains(t, h.types(findings, "upgrade", "--back"), "accounts were made since then", "late@example.org", "add --yes")
+	h.types(findings, "check") // nothing has changed
+	if left, _ := filepath.Glob(db + ".part*"); len(left) > 0 {
+		t.Errorf("left over: %q", left)
+	}
+	h.types(done, "upgrade", "--back", "--yes")
+	h.types(done, "check")
+	// As if the power had failed before the last step.
+	if err := os.Rename(db, db+sqlite.Reverting); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, h.types(findings, "account", "list"), "there is no mail server's data")
+	contains(t, h.types(done, "upgrade", "--back"), "of before the upgrade again")
+	h.types(done, "check")
+	if n := len(h.mail()); n == 0 {
+		t.Error("no mail")
 	}
 }

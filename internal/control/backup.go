@@ -22,7 +22,8 @@ type BackupPlan struct {
 }
 
 // BackupNote is what became of a backup; the setting "backup.last" is that of
-// the last one, "backup.good" that of the last one that was completed.
+// the last one, "backup.good" that of the last one that was completed, and
+// "backup.night" that of the last one completed where the plan wants them.
 type BackupNote struct {
 	Dir      string    `json:"dir"`
 	Name     string    `json:"name,omitempty"` // of the backup in Dir
@@ -35,21 +36,23 @@ type BackupNote struct {
 
 // BackupState is what is known of backups without looking at them.
 type BackupState struct {
-	Plan BackupPlan `json:"plan"`
-	Last BackupNote `json:"last"`
-	Good BackupNote `json:"good"`
+	Plan  BackupPlan `json:"plan"`
+	Last  BackupNote `json:"last"`
+	Good  BackupNote `json:"good"`
+	Night BackupNote `json:"night"`
 }
 
 // The settings' names.
 const (
-	BackupSetting     = "backup"
-	backupLastSetting = "backup.last"
-	backupGoodSetting = "backup.good"
-	backupKeySetting  = "backup.names" // keys the names of encrypted files
+	BackupSetting      = "backup"
+	backupLastSetting  = "backup.last"
+	backupGoodSetting  = "backup.good"
+	backupNightSetting = "backup.night"
+	backupKeySetting   = "backup.names" // keys the names of encrypted files
 )
 
 func (o *Ops) backupState(ctx context.Context, _ None) (s BackupState, err error) {
-	for name, v := range map[string]any{BackupSetting: &s.Plan, backupLastSetting: &s.Last, backupGoodSetting: &s.Good} {
+	for name, v := range map[string]any{BackupSetting: &s.Plan, backupLastSetting: &s.Last, backupGoodSetting: &s.Good, backupNightSetting: &s.Night} {
 		if err := o.Accounts.Setting(ctx, name, v); err != nil {
 			return s, err
 		}
@@ -82,10 +85,16 @@ func (o *Ops) backupPlan(ctx context.Context, in BackupPlan) (None, error) {
 
 func (o *Ops) backupNote(ctx context.Context, in BackupNote) (None, error) {
 	return None{}, o.DB.Update(ctx, func(tx *sqlite.Tx) error {
-		if in.Problem == "" {
-			if err := o.Accounts.SetSetting(tx, backupGoodSetting, in); err != nil {
-				return err
-			}
+		var plan BackupPlan
+		err := o.Accounts.SettingIn(tx, BackupSetting, &plan)
+		if err == nil && in.Problem == "" {
+			err = o.Accounts.SetSetting(tx, backupGoodSetting, in)
+		}
+		if err == nil && in.Problem == "" && in.Dir == plan.Dir {
+			err = o.Accounts.SetSetting(tx, backupNightSetting, in)
+		}
+		if err != nil {
+			return err
 		}
 		return o.Accounts.SetSetting(tx, backupLastSetting, in)
 	})
