@@ -22,7 +22,8 @@ type oneDomain struct {
 type domainAdd struct{ oneDomain }
 
 func (domainAdd) Help() string {
-	return `Mail to postmaster@, abuse@ and reports@ of it reaches the operator.
+	return `Mail to postmaster@, abuse@ and reports@ of it reaches the operator. The keys
+that its mail is signed with are made now; dns show prints the records.
 
 Example:
   mailstead domain add example.org`
