@@ -85,9 +85,10 @@ func (d *Doctor) Checks(ctx context.Context) []check.Check {
 func (d *Doctor) Run(ctx context.Context, only ...string) []check.Finding {
 	ctx, cancel := context.WithTimeout(ctx, wholeLimit)
 	defer cancel()
+	ctx = context.WithValue(ctx, tourKey{}, &tour{over: make(chan struct{})})
 	var chosen []check.Check
 	for _, c := range d.Checks(ctx) {
-		if Chosen(c.ID, only) {
+		if Chosen(c.ID, only) && (c.ID != onRequest || slices.Contains(only, onRequest)) {
 			chosen = append(chosen, bounded(c))
 		}
 	}

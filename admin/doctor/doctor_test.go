@@ -33,7 +33,7 @@ func TestHealthyWorld(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHealthy(t)
 		defer h.world.Close()
-		found := h.Run(t.Context())
+		found := h.everything()
 		if list := bad(found); len(list) > 0 {
 			t.Errorf("found in a healthy world: %+v", list)
 		}
@@ -47,6 +47,11 @@ func TestHealthyWorld(t *testing.T) {
 			}
 		}
 	})
+}
+
+// everything runs all checks, with the one that is run by its name alone.
+func (h *healthy) everything() []check.Finding {
+	return append(h.Run(h.t.Context()), h.Run(h.t.Context(), onRequest)...)
 }
 
 // fault is one thing that is broken, and what is to be said of it.
@@ -185,6 +190,9 @@ func faults() []fault {
 		{"abuse@ reaches nobody", func(h *healthy) { h.server.reaches["abuse@example.org"] = errDisabled }, "mail.duty", check.Problem, "Nobody reads abuse@example.org"},
 		{"postmaster@ reaches nobody", func(h *healthy) { h.server.reaches["postmaster@example.org"] = errDisabled }, "mail.duty", check.Problem, "Nobody reads postmaster@example.org"},
 		{"our door refuses our mail", func(h *healthy) { at(h, "smtp", func(d *door) { d.refuses = "451 4.3.0 not now" }) }, "mail.self", check.Problem, "does not take mail for"},
+		{"no mail from the world yet", func(h *healthy) { h.server.came = time.Time{} }, "mail.incoming", check.Info, "has come yet"},
+		{"no mail from the world for long", func(h *healthy) { h.server.came = time.Now().AddDate(0, 0, -30) }, "mail.incoming", check.Info, "for 30 days"},
+		{"accepted mail that is not there", func(h *healthy) { h.server.lands = false }, "mail.delivery", check.Problem, "is not in INBOX"},
 		{"no operator", func(h *healthy) { h.server.people = nil }, "run.operator", check.Problem, "no operator"},
 		{"old mail in the queue", func(h *healthy) { h.server.queue.Oldest = time.Now().Add(-9 * time.Hour) }, "run.queue", check.Warning, "waiting for 9 hours"},
 		{"very old mail in the queue", func(h *healthy) { h.server.queue.Oldest = time.Now().Add(-90 * time.Hour) }, "run.queue", check.Problem, "soon be given up"},
@@ -205,6 +213,8 @@ func faults() []fault {
 		{"no snapshots", func(h *healthy) { h.server.shot = time.Now().Add(-7 * time.Hour) }, "run.snapshot", check.Warning, "no snapshot for 7 hours"},
 		{"old backup", func(h *healthy) { h.server.backup.Last = time.Now().Add(-50 * time.Hour) }, "run.backup", check.Warning, "50 hours old"},
 		{"very old backup", func(h *healthy) { h.server.backup.Last = time.Now().AddDate(0, 0, -20) }, "run.backup", check.Problem, "20 days old"},
+		{"backup that failed", func(h *healthy) { h.server.backup.Problem = "the disk is full" }, "run.backup", check.Warning, "failed"},
+		{"backup beside the mail", func(h *healthy) { h.server.backup.SameDisk = true }, "run.backup", check.Warning, "same disk"},
 		{"no backup", func(h *healthy) { h.server.backup = Backup{} }, "run.backup", check.Info, "There is no backup"},
 		{"lost files", func(h *healthy) { h.server.lost = []string{"messages/lost/7"} }, "run.lost", check.Warning, "belong to nobody"},
 	}
@@ -220,9 +230,10 @@ func TestFindsEveryFault(t *testing.T) {
 		"reverse name that leads elsewhere": {"dns.host.spread", "dns.tlsa.spread"},
 		"certificate of another name":       {"dns.tlsa.live"},
 		"certificate of nobody":             {"dns.tlsa.live"},
-		"no operator":                       {"mail.duty"},
-		"certificate expired":               {"run.certificates", "run.queue", "run.snapshot", "run.backup"},
-		"certificate ends soon":             {"run.certificates", "run.queue", "run.snapshot", "run.backup"},
+		"no operator":                       {"mail.duty", "mail.delivery"},
+		"our door refuses our mail":         {"mail.delivery"},
+		"certificate expired":               {"run.certificates", "run.queue", "run.snapshot", "run.backup", "mail.incoming"},
+		"certificate ends soon":             {"run.certificates", "run.queue", "run.snapshot", "run.backup", "mail.incoming"},
 	}
 	all := append(faults(), domainFaults()...)
 	if len(all) < 40 {
@@ -238,7 +249,7 @@ func TestFindsEveryFault(t *testing.T) {
 					h.publish()
 				}
 				found := false
-				for _, b := range bad(h.Run(t.Context())) {
+				for _, b := range bad(h.everything()) {
 					if b.ID == f.id {
 						found = found || b.Severity == f.severity && strings.Contains(b.Sentence, f.says)
 						if !found {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailstead/dns/check"
@@ -38,10 +39,34 @@ func (d *Doctor) visits(ctx context.Context, lowest, highest uint16) []visit {
 	return all
 }
 
+// tour is what was seen at all doors in one run, which several checks judge.
+type tour struct {
+	begun atomic.Bool
+	over  chan struct{}
+	seen  []visit // when over is closed
+}
+
+// tourKey finds the run's tour in its context.
+type tourKey struct{}
+
+// tour knocks at all doors as people do, once for a run.
+func (d *Doctor) tour(ctx context.Context) []visit {
+	t, _ := ctx.Value(tourKey{}).(*tour)
+	if t == nil {
+		return d.visits(ctx, tls.VersionTLS12, tls.VersionTLS13)
+	}
+	if !t.begun.Swap(true) {
+		t.seen = d.visits(ctx, tls.VersionTLS12, tls.VersionTLS13)
+		close(t.over)
+	}
+	<-t.over // soon: whoever is on the way has our time
+	return t.seen
+}
+
 func (d *Doctor) checkDoors(ctx context.Context) []check.Finding {
 	const id = "mail.doors"
 	var found []check.Finding
-	for _, v := range d.visits(ctx, tls.VersionTLS12, tls.VersionTLS13) {
+	for _, v := range d.tour(ctx) {
 		good := "220 "
 		if v.door.imap() {
 			good = "* OK"
@@ -73,7 +98,7 @@ func second(line string) string {
 func (d *Doctor) checkStartTLS(ctx context.Context) []check.Finding {
 	const id, fix = "tls.starttls", "Something between may take STARTTLS away (a firewall that inspects mail); otherwise look into the server's log."
 	var found []check.Finding
-	for _, v := range d.visits(ctx, tls.VersionTLS12, tls.VersionTLS13) {
+	for _, v := range d.tour(ctx) {
 		switch {
 		case v.step == "TLS handshake" || v.step == "STARTTLS":
 			found = append(found, problem(id, v.door.Name, fmt.Sprintf("TLS fails at our door %s.", v.door.Name), v.err.Error(), fix))
@@ -92,7 +117,7 @@ func (d *Doctor) checkStartTLS(ctx context.Context) []check.Finding {
 func (d *Doctor) checkPlaintext(ctx context.Context) []check.Finding {
 	const id = "tls.plaintext"
 	var found []check.Finding
-	for _, v := range d.visits(ctx, tls.VersionTLS12, tls.VersionTLS13) {
+	for _, v := range d.tour(ctx) {
 		if v.door.implicitTLS() || v.clear == nil {
 			continue
 		}
@@ -134,7 +159,7 @@ const certificateLate = 10 * 24 * time.Hour
 func (d *Doctor) checkCertificate(ctx context.Context) []check.Finding {
 	const id = "tls.certificate"
 	var found []check.Finding
-	for _, v := range d.visits(ctx, tls.VersionTLS12, tls.VersionTLS13) {
+	for _, v := range d.tour(ctx) {
 		if len(v.chain) == 0 {
 			continue // told by tls.starttls
 		}

@@ -61,6 +61,8 @@ type healthy struct {
 		lost    []string
 		people  []message.Address
 		reaches map[string]error
+		came    time.Time
+		lands   bool // what is accepted is in INBOX
 	}
 }
 
@@ -199,6 +201,7 @@ func (h *healthy) makeServer() {
 	}
 	s.people = []message.Address{{Local: "alice", Domain: "example.org"}}
 	s.reaches = map[string]error{}
+	s.came, s.lands = now.Add(-3*time.Hour), true
 	h.certify("mail.example.org")
 	for _, name := range []string{"smtp", "submission", "submissions", "imap", "imaps"} {
 		d := door{greeting: "220 mail.example.org ESMTP Mailstead", clear: "PIPELINING SIZE"}
@@ -234,6 +237,8 @@ func (h *healthy) ours() Server {
 		Backup:       func(context.Context) (Backup, error) { return s.backup, nil },
 		DiskDays:     func(context.Context, time.Time) ([]DiskDay, error) { return s.days, nil },
 		Lost:         func(context.Context) ([]string, error) { return s.lost, nil },
+		LastReceived: func(context.Context) (time.Time, error) { return s.came, nil },
+		Take:         func(context.Context, message.Address, string) (bool, error) { return s.lands, nil },
 		Operators:    func(context.Context) ([]message.Address, error) { return s.people, nil },
 		Domains:      func(context.Context) ([]message.Domain, error) { return []message.Domain{"example.org"}, nil },
 		Reaches: func(_ context.Context, a message.Address) ([]message.Address, error) {
@@ -317,6 +322,14 @@ func (h *healthy) serve(name string, d door, conn net.Conn) {
 			r = bufio.NewReader(conn)
 		case verb == "RCPT TO" && d.refuses != "":
 			fmt.Fprintf(conn, "%s\r\n", d.refuses)
+		case verb == "DATA":
+			io.WriteString(conn, "354 go on\r\n")
+			for line != ".\r\n" {
+				if line, err = r.ReadString('\n'); err != nil {
+					return
+				}
+			}
+			io.WriteString(conn, "250 2.0.0 kept\r\n")
 		case verb == "QUIT", strings.HasSuffix(verb, "LOGOUT"):
 			return
 		default:

@@ -29,6 +29,10 @@ type Server struct {
 	// Reaches gives the addresses of the accounts behind an address. Errors are
 	// account's: nobody, disabled.
 	Reaches func(context.Context, message.Address) ([]message.Address, error)
+	// LastReceived is when the newest message from the world came; zero for none.
+	LastReceived func(context.Context) (time.Time, error)
+	// Take finds a message in an account's INBOX and removes it again.
+	Take    func(ctx context.Context, to message.Address, messageID string) (found bool, err error)
 	Started time.Time // zero: it does not run
 }
 
@@ -56,6 +60,7 @@ type Backup struct {
 	Configured bool
 	Last       time.Time // of the last good one; zero for none
 	Problem    string    // of the last attempt
+	SameDisk   bool      // it is on the disk of what it is a copy of
 }
 
 // serverChecks are about what runs and what it keeps.
@@ -187,6 +192,10 @@ func (d *Doctor) checkBackup(ctx context.Context) []check.Finding {
 		return one(problem(id, "", "No backup has ever succeeded.", b.Problem, fix))
 	case age > lateBackup:
 		return one(problem(id, "", fmt.Sprintf("The last backup is %d days old.", int(age.Hours()/24)), b.Problem, fix))
+	case b.Problem != "" && b.Configured:
+		return one(warning(id, "", "The last backup failed.", b.Problem, fix))
+	case b.SameDisk:
+		return one(warning(id, "", "The backup is on the same disk as the mail: what takes one takes the other.", "", fix))
 	case age > oldBackup && b.Configured:
 		return one(warning(id, "", fmt.Sprintf("The last backup is %d hours old.", int(age.Hours())), b.Problem, fix))
 	}

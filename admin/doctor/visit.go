@@ -188,33 +188,70 @@ func has(offered []string, keyword string) bool {
 // rcpt asks an SMTP door whether it would take mail for an address, as a bounce
 // from anywhere would; nothing is sent.
 func (d *Doctor) rcpt(ctx context.Context, door Door, address string) (reply string, err error) {
-	conn, err := d.Server.Connect(ctx, "tcp", door.Addr)
-	if err != nil {
-		return "", err
-	}
-	w := &wire{}
-	w.upgrade(conn)
-	defer w.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline)
-	}
-	if reply, err = w.line(); err != nil || !strings.HasPrefix(reply, "220") {
+	w, reply, err := d.begin(ctx, door, address)
+	if w == nil {
 		return reply, err
 	}
-	if _, err = w.offers(door); err != nil {
-		return "", err
+	defer w.Close()
+	_, _ = w.Write([]byte("RSET\r\n"))
+	w.bye(door)
+	return reply, err
+}
+
+// send is rcpt with a message, and gives the reply to its end. The text has CRLF
+// line ends and no line that begins with a dot.
+func (d *Doctor) send(ctx context.Context, door Door, address string, text []byte) (reply string, err error) {
+	w, reply, err := d.begin(ctx, door, address)
+	if w == nil {
+		return reply, err
 	}
-	for _, command := range []string{"MAIL FROM:<>", "RCPT TO:<" + address + ">"} {
-		if _, err = w.Write([]byte(command + "\r\n")); err != nil {
+	defer w.Close()
+	for _, part := range [][]byte{[]byte("DATA\r\n"), append(text, ".\r\n"...)} {
+		if _, err := w.Write(part); err != nil {
 			return "", err
 		}
-		if reply, err = w.reply(); err != nil || !strings.HasPrefix(reply, "2") {
+		if reply, err = w.reply(); err != nil || reply == "" || reply[0] > '3' {
 			return reply, err
 		}
 	}
-	_, _ = w.Write([]byte("RSET\r\n"))
 	w.bye(door)
 	return reply, nil
+}
+
+// begin opens a transaction with the null reverse-path for one recipient; the
+// wire is nil where the recipient was not taken.
+func (d *Doctor) begin(ctx context.Context, door Door, address string) (_ *wire, reply string, err error) {
+	conn, err := d.Server.Connect(ctx, "tcp", door.Addr)
+	if err != nil {
+		return nil, "", err
+	}
+	w := &wire{}
+	w.upgrade(conn)
+	if deadline, ok := ctx.Deadline(); ok {
+		conn.SetDeadline(deadline)
+	}
+	taken := false
+	defer func() {
+		if !taken {
+			w.Close()
+		}
+	}()
+	if reply, err = w.reply(); err != nil || !strings.HasPrefix(reply, "220") {
+		return nil, reply, err
+	}
+	if _, err = w.offers(door); err != nil {
+		return nil, "", err
+	}
+	for _, command := range []string{"MAIL FROM:<>", "RCPT TO:<" + address + ">"} {
+		if _, err = w.Write([]byte(command + "\r\n")); err != nil {
+			return nil, "", err
+		}
+		if reply, err = w.reply(); err != nil || !strings.HasPrefix(reply, "2") {
+			return nil, reply, err
+		}
+	}
+	taken = true
+	return w, reply, nil
 }
 
 // reply reads a reply of any number of lines and gives its last.

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"net/netip"
@@ -14,6 +15,7 @@ import (
 	"mailstead/dns/wanted"
 	"mailstead/internal/config"
 	"mailstead/internal/control"
+	"mailstead/mailbox"
 	"mailstead/message"
 )
 
@@ -85,7 +87,7 @@ func (s *Stores) NewDoctor() *doctor.Doctor {
 // backupState is how copies on another disk stand.
 func (s *Stores) backupState(ctx context.Context) (doctor.Backup, error) {
 	st, err := backup.Status(ctx, &control.Ops{Accounts: s.Accounts}, s.Config.Data)
-	b := doctor.Backup{Configured: st.Plan.Dir != "", Last: st.Good, Problem: st.Problem}
+	b := doctor.Backup{Configured: st.Plan.Dir != "", Last: st.Good, Problem: st.Problem, SameDisk: st.SameDisk}
 	if st.Missing && b.Problem == "" {
 		b.Problem = st.Plan.Dir + " is not there: is its disk mounted?"
 	}
@@ -99,11 +101,44 @@ func (a *App) attend() *doctor.Doctor {
 	d.Server.Connect = new(net.Dialer).DialContext
 	d.Server.Doors = a.openDoors
 	d.Server.Certificates = a.shownCertificates
+	d.Server.Take = a.takeFromInbox
+	d.Server.LastReceived = func(ctx context.Context) (time.Time, error) { return a.Trace.LastReceived(ctx, wanted.Public) }
 	d.Network.Roots = a.o.Roots
 	if a.o.Dial != nil {
 		d.Network.Dial = a.o.Dial
 	}
 	return d
+}
+
+// takeFromInbox finds a message among the newest of an account's INBOX, and
+// removes it.
+func (a *App) takeFromInbox(ctx context.Context, to message.Address, messageID string) (found bool, err error) {
+	who, err := a.Accounts.Find(ctx, to)
+	if err != nil {
+		return false, err
+	}
+	inbox, err := a.Mail.Mailbox(ctx, who.ID, mailbox.Inbox)
+	if err != nil {
+		return false, err
+	}
+	view, err := a.Mail.Snapshot(ctx, inbox.ID)
+	if err != nil {
+		return false, err
+	}
+	const newest = 20
+	for i := view.Len() - 1; i >= max(0, view.Len()-newest) && !found; i-- {
+		err := a.Mail.Emails(ctx, []int64{view.At(i).Email}, func(e *mailbox.Email) error {
+			found = bytes.Contains(e.Envelope, []byte(messageID))
+			return nil
+		})
+		if err != nil {
+			return false, err
+		}
+		if found {
+			return true, a.Mail.Remove(ctx, inbox.ID, []uint32{view.At(i).UID})
+		}
+	}
+	return false, nil
 }
 
 // openDoors are the mail doors where a program of this machine reaches them.

@@ -117,7 +117,7 @@ func TestServerTellsOfItself(t *testing.T) {
 	}
 
 	// The real doors pass what a stranger looks for.
-	for _, f := range a.doctor.Run(t.Context(), "mail", "tls.starttls", "tls.plaintext", "tls.version", "run.operator", "run.lost") {
+	for _, f := range a.doctor.Run(t.Context(), "mail.doors", "mail.self", "mail.duty", "mail.delivery", "tls.starttls", "tls.plaintext", "tls.version", "run.operator", "run.lost") {
 		if f.Severity != check.OK {
 			t.Errorf("%s: %s (%s)", f.ID, f.Sentence, f.Evidence)
 		}
@@ -183,7 +183,7 @@ func TestNothingIsLeftOut(t *testing.T) {
 		"host.name", "host.ports", "host.mailserver", "host.clock", "host.memory", "host.disk", "host.inodes", "host.filesystem",
 		"host.sync", "host.files", "host.data", "host.firewall", "net.resolver", "net.addresses", "net.outgoing.ipv4",
 		"net.outgoing.ipv6", "net.reverse", "net.blocklist", "mail.doors", "tls.starttls", "tls.plaintext", "tls.version",
-		"tls.certificate", "mail.duty", "mail.self", "run.operator", "run.queue", "run.disk", "run.certificates", "run.snapshot", "run.lost",
+		"tls.certificate", "mail.duty", "mail.self", "mail.delivery", "mail.incoming", "run.operator", "run.queue", "run.disk", "run.certificates", "run.snapshot", "run.lost",
 	} {
 		if !slices.Contains(got, id) {
 			t.Errorf("%s is not looked at", id)

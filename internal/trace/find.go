@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,6 +68,18 @@ func (s *Store) Find(ctx context.Context, q Query) ([]maillog.Event, error) {
 	}
 	slices.SortStableFunc(events, byTime)
 	return events, nil
+}
+
+// LastReceived tells when the newest message came from one of these addresses;
+// zero when none of the newest few hundred did.
+func (s *Store) LastReceived(ctx context.Context, from func(netip.Addr) bool) (time.Time, error) {
+	events, err := table{s.main, "trace_kept"}.query(ctx, "WHERE kind = ? ORDER BY id DESC LIMIT 300", maillog.Received)
+	for _, e := range events {
+		if from(e.Remote) {
+			return e.Time, err
+		}
+	}
+	return time.Time{}, err
 }
 
 func byTime(a, b maillog.Event) int { return cmp.Compare(a.Time.UnixNano(), b.Time.UnixNano()) }
