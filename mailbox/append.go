@@ -19,6 +19,7 @@ type Placing struct {
 	Keywords []string
 	Received time.Time // zero: now
 	Grace    bool      // quota may be crossed once, to 110%
+	Beyond   bool      // quota is counted, not asked
 }
 
 // Placed is where it went.
@@ -35,7 +36,10 @@ type Placed struct {
 // caller may go on with tx; after any other error the transaction must not commit.
 func (s *Store) Append(tx *sqlite.Tx, in *Incoming, p Placing) (Placed, error) {
 	share := int64(100)
-	if p.Grace {
+	switch {
+	case p.Beyond:
+		share = noLimit
+	case p.Grace:
 		share = 110
 	}
 	out, err := s.append(tx, in, p, share)

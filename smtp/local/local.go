@@ -23,6 +23,7 @@
 //	                               special use (a stranger chooses the name), else INBOX
 //	quota                          may be crossed once, to 110%; beyond, nothing is
 //	                               stored for anybody and the sender tries again
+//	alias with a full member       that one gets it beyond the quota, while another has room
 //
 // The prefix is Return-Path, Delivered-To, the verdict where it has reasons,
 // Authentication-Results, Received; see prefix.go.
@@ -160,8 +161,9 @@ func (m *Message) owners() []int64 {
 	return owners
 }
 
-// keep chooses the mailboxes and commits.
-func (a *Agent) keep(ctx context.Context, m *Message) (events []maillog.Event, err error) {
+// keep chooses the mailboxes and commits. When ctx ends first, the transaction
+// may still be running: it writes nothing that the caller looks at then.
+func (a *Agent) keep(ctx context.Context, m *Message) ([]maillog.Event, error) {
 	placings, err := a.place(ctx, m)
 	if err != nil {
 		return nil, err
@@ -170,11 +172,15 @@ func (a *Agent) keep(ctx context.Context, m *Message) (events []maillog.Event, e
 		p := &placings[i]
 		p.prefix = a.prefix(m, p, len(placings) == 1 && m.Onward == nil)
 	}
-	err = a.o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+	var events []maillog.Event
+	err = a.o.DB.Update(ctx, func(tx *sqlite.Tx) (err error) {
 		events, err = a.commit(tx, m, placings)
 		return err
 	})
-	return events, err
+	if err != nil {
+		return nil, err
+	}
+	return events, nil
 }
 
 // commit is the transaction. It may run twice.
@@ -196,17 +202,11 @@ func (a *Agent) commit(tx *sqlite.Tx, m *Message, placings []placing) ([]maillog
 	if err := add(m.arrival(now)); err != nil {
 		return nil, err
 	}
-	for i := range placings {
-		p := &placings[i]
-		placed, err := a.o.Mailboxes.Append(tx, m.Incoming, mailbox.Placing{
-			Mailbox: p.box.ID, Body: body, Prefix: p.prefix, Received: now, Grace: true,
-		})
-		if err != nil {
-			return nil, err
-		}
-		if err := add(m.delivery(p, placed, now)); err != nil {
-			return nil, err
-		}
+	err = a.append(tx, m, placings, mailbox.Placing{Body: body, Received: now, Grace: true}, func(p *placing, placed mailbox.Placed) error {
+		return add(m.delivery(p, placed, now))
+	})
+	if err != nil {
+		return nil, err
 	}
 	if m.Onward != nil {
 		onward := *m.Onward
@@ -217,77 +217,4 @@ func (a *Agent) commit(tx *sqlite.Tx, m *Message, placings []placing) ([]maillog
 		}
 	}
 	return events, nil
-}
-
-// place chooses the mailbox of every account, each account once.
-func (a *Agent) place(ctx context.Context, m *Message) ([]placing, error) {
-	var list []placing
-	index := make(map[int64]int)
-	for i := range m.Copies {
-		c := &m.Copies[i]
-		for _, t := range c.Targets {
-			if at, ok := index[t.Account]; ok {
-				if c.Junk || !list[at].copy.Junk {
-					continue
-				}
-				list[at].copy = c // the kinder verdict
-			} else {
-				index[t.Account] = len(list)
-				list = append(list, placing{account: t.Account, copy: c, address: t.Address})
-			}
-			box, err := a.choose(ctx, t, c.Junk)
-			if err != nil {
-				return nil, err
-			}
-			list[index[t.Account]].box = box
-		}
-	}
-	return list, nil
-}
-
-// choose finds the mailbox for a target.
-func (a *Agent) choose(ctx context.Context, t account.Target, junk bool) (mailbox.Mailbox, error) {
-	if !junk && t.Detail == "" {
-		return a.inbox(ctx, t.Account)
-	}
-	all, err := a.o.Mailboxes.Mailboxes(ctx, t.Account)
-	if err != nil {
-		return mailbox.Mailbox{}, err
-	}
-	for _, box := range all {
-		switch {
-		case box.NoSelect:
-		case junk && box.Use == `\Junk`, !junk && box.Use == "" && equalFold(box.Name, t.Detail):
-			return box, nil
-		}
-	}
-	return a.inbox(ctx, t.Account)
-}
-
-// forget empties the memory of inboxes.
-func (a *Agent) forget() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	clear(a.inboxes)
-}
-
-// inbox knows the account's INBOX; it cannot be deleted.
-func (a *Agent) inbox(ctx context.Context, account int64) (mailbox.Mailbox, error) {
-	a.mu.Lock()
-	id, ok := a.inboxes[account]
-	a.mu.Unlock()
-	if ok {
-		return mailbox.Mailbox{ID: id, Account: account, Name: "INBOX"}, nil
-	}
-	box, err := a.o.Mailboxes.Mailbox(ctx, account, "INBOX")
-	if err != nil {
-		return mailbox.Mailbox{}, err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.inboxes) >= 10_000 {
-		clear(a.inboxes)
-	}
-	a.inboxes[account] = box.ID
-	return box, nil
 }

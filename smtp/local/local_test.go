@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"context"
 	"io"
 	"strings"
 	"testing"
@@ -179,5 +180,54 @@ func TestSpace(t *testing.T) {
 		if got := tt.space.Enough(); got != tt.want {
 			t.Errorf("%+v: %v", tt.space, got)
 		}
+	}
+}
+
+func TestFullMemberOfAliasHoldsNobodyUp(t *testing.T) {
+	o := office.Open(t)
+	limit := func(name string, bytes int64) {
+		o.Update(func(tx *sqlite.Tx) error { return o.Mailboxes.SetQuota(tx, o.People[name].ID, bytes) })
+	}
+	limit("bob", 10)
+	team := local.Copy{Recipient: message.Recipient{Address: o.Address("team@example.org")}}
+	for _, name := range []string{"bob", "alice"} {
+		team.Targets = append(team.Targets, account.Target{Account: o.People[name].ID, Address: team.Recipient.Address})
+	}
+	for _, size := range []int{10, 100 << 10} { // a row, a file
+		if err := deliver(t, o, strings.Repeat("x", size)+"\r\n", team); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if a, b := len(o.Mail("alice", "INBOX")), len(o.Mail("bob", "INBOX")); a != 2 || b != 2 {
+		t.Errorf("alice has %d, bob %d", a, b)
+	}
+	limit("alice", 10)
+	err := deliver(t, o, "x\r\n", team)
+	if reply, err := local.ReplyFor(err); err != nil || reply != local.OverQuota {
+		t.Errorf("with everybody full: %v, %v", reply, err)
+	}
+}
+
+func TestDeliveryThatNobodyWaitsForWritesNothing(t *testing.T) {
+	o := office.Open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	started, held := make(chan struct{}), make(chan struct{})
+	go o.DB.Update(t.Context(), func(tx *sqlite.Tx) error { close(started); <-held; return nil })
+	<-started
+	in, err := o.Mailboxes.Receive(t.Context(), strings.NewReader("x\r\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	go func() { // the writer takes up the delivery as its caller gives up
+		time.AfterFunc(time.Millisecond, func() { close(held) })
+		cancel()
+	}()
+	err = o.Agent.Deliver(ctx, local.Message{
+		MID: "m1", Kind: "received", Incoming: in, Copies: []local.Copy{copyFor(o, "alice", false)},
+		Received: message.Received{By: office.Hostname, Time: time.Now()},
+	})
+	if err == nil {
+		t.Error("delivered before the commit")
 	}
 }
