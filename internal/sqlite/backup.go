@@ -56,6 +56,9 @@ func (db *DB) copyPages(ctx context.Context, dest string) error {
 	if _, err := src.integer("SELECT count(*) FROM sqlite_schema"); err != nil {
 		return err
 	}
+	if _, err := private(dest); err != nil {
+		return err
+	}
 	dst, err := open(dest, "", lib.SQLITE_OPEN_READWRITE|lib.SQLITE_OPEN_CREATE)
 	if err != nil {
 		return err

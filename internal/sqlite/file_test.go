@@ -170,3 +170,34 @@ func TestLogStaysBounded(t *testing.T) {
 		t.Errorf("log grew to %d bytes", most)
 	}
 }
+
+// The folder may be one that everybody reads: mail, keys and hashes are in the file.
+func TestFilesAreTheServersAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "kv.db")
+	old := filepath.Join(dir, "old.db")
+	if err := os.WriteFile(old, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	db := openAt(t, path, Options{})
+	openAt(t, old, Options{})
+	if err := db.Update(t.Context(), put(1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Backup(t.Context(), filepath.Join(dir, "copy.db")); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if info, err := e.Info(); err != nil || info.Mode().Perm()&0o077 != 0 {
+			t.Errorf("%s: %v, %v", e.Name(), info.Mode(), err)
+		}
+	}
+}

@@ -110,12 +110,16 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if db.disk, err = newDisk(o.Synchronous == "FULL"); err != nil {
 		return nil, err
 	}
-	_, missing := os.Stat(path)
+	fresh, err := private(path)
+	if err != nil {
+		db.disk.close()
+		return nil, err
+	}
 	if db.w, err = db.connect(lib.SQLITE_OPEN_READWRITE | lib.SQLITE_OPEN_CREATE); err != nil {
 		db.disk.close()
 		return nil, err
 	}
-	if err := db.prepareFile(ctx, missing != nil); err != nil {
+	if err := db.prepareFile(ctx, fresh); err != nil {
 		db.w.close()
 		db.disk.close()
 		return nil, fmt.Errorf("open %s: %w", path, err)
@@ -125,6 +129,29 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	db.check.start(db)
 	go db.write()
 	return db, nil
+}
+
+// private makes the file when it is missing, and closes it to others: it holds
+// mail and keys, and the folder may be one that everybody reads. The log gets
+// the file's mode from SQLite. fresh tells that it was missing.
+func private(path string) (fresh bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		return true, f.Close()
+	}
+	info, staterr := os.Stat(path)
+	switch {
+	case staterr != nil:
+		return false, err
+	case info.Mode().Perm()&0o077 == 0:
+		return false, nil
+	}
+	for _, end := range []string{"", "-wal", "-shm"} {
+		if err := os.Chmod(path+end, 0o600); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+	}
+	return false, nil
 }
 
 // lockByDescription asks for open-file-description locks: closing any other
