@@ -178,10 +178,11 @@ func (s *state) sort(c *Change, g group, want, live []Record) {
 }
 
 // ttl is that of the set which the record joins: a set has one (RFC 2181, 5.2),
-// and the foreign records of it keep theirs.
+// and the foreign records of it keep theirs. 1 is how Cloudflare writes that it
+// chooses.
 func (s *state) ttl(r Record, removes []Record) int {
 	for _, l := range s.live {
-		if l.Name == r.Name && l.Type == r.Type && l.TTL > 0 && !has(removes, l) {
+		if l.Name == r.Name && l.Type == r.Type && l.TTL > 1 && !has(removes, l) {
 			return l.TTL
 		}
 	}
