@@ -25,7 +25,11 @@ func (d *Domain) dkim(ctx context.Context) []Finding {
 	}
 	var all []Finding
 	for _, r := range wanted {
-		all = append(all, d.dkimKey(ctx, r)...)
+		found := d.dkimKey(ctx, r)
+		for i := range found {
+			found[i].Subject = r.Name
+		}
+		all = append(all, found...)
 	}
 	return all
 }

@@ -341,3 +341,41 @@ func TestFaults(t *testing.T) {
 		})
 	}
 }
+
+// TestAnotherDomainOfTheHost: its records lead to a host in another zone, whose
+// own are looked at with the first domain.
+func TestAnotherDomainOfTheHost(t *testing.T) {
+	t.Parallel()
+	p := open(t, keys())
+	p.publish()
+	d := &Domain{
+		Settings: p.d.Settings, Asker: p.d.Asker, Trusted: true, Dial: p.d.Dial, Port: p.d.Port, Now: p.d.Now,
+		Quick: true, WithoutHost: true,
+	}
+	d.Settings.Domain, d.Settings.DMARC.Reports.Domain = "xn--bcher-kva.test", "xn--bcher-kva.test"
+	text := zoneText(t, d.Settings)
+	for _, s := range p.ns {
+		if err := s.Zone("xn--bcher-kva.test", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.w.Zone("xn--bcher-kva.test", text); err != nil {
+		t.Fatal(err)
+	}
+	all := d.Find(t.Context())
+	if got := bad(all); len(got) > 0 {
+		t.Errorf("%v", got)
+	}
+	for _, f := range all {
+		if f.ID == "dns.host" || f.ID == "dns.tlsa" || f.ID == "dns.caa" {
+			t.Errorf("the host again: %+v", f)
+		}
+	}
+	if all[0].Subject != "bücher.test" {
+		t.Error(all[0].Subject)
+	}
+	d.WithoutHost = false
+	if got := bad((&Domain{Settings: d.Settings, Asker: d.Asker, Trusted: true, Dial: d.Dial, Port: d.Port, Now: d.Now, Quick: true}).Find(t.Context())); len(got) > 0 {
+		t.Errorf("with the host: %v", got)
+	}
+}

@@ -136,7 +136,7 @@ func (d *Domain) wildcard(ctx context.Context) []Finding {
 			severity = Warning
 		}
 		found = append(found, Finding{
-			ID: id, Severity: severity, Evidence: strings.ReplaceAll(v.evidence(), label, "*"),
+			ID: id, Subject: "*." + q.below + string(d.Settings.Domain) + " " + q.typ, Severity: severity, Evidence: strings.ReplaceAll(v.evidence(), label, "*"),
 			Sentence: fmt.Sprintf("There is a wildcard *.%s%s for %s, so that %s.", q.below, d.Settings.Domain, q.typ, q.what),
 			Fix:      "Take the wildcard out if nothing needs it; publishing the records of ours is enough for those names.",
 		})

@@ -1,7 +1,12 @@
 package demo
 
 import (
+	"bytes"
 	"testing"
+
+	"github.com/emersion/go-msgauth/dkim"
+
+	"mailstead/dns/zone"
 )
 
 // TestWalk is the demo itself: every step, on loopback.
@@ -21,5 +26,30 @@ func TestWalk(t *testing.T) {
 			t.Fatalf("%s: %v", s.Name, err)
 		}
 		t.Logf("%-8s %6.1f ms  %s", s.Name, took.Seconds()*1e3, told)
+	}
+	verifySignatures(t, d)
+}
+
+// verifySignatures holds what came to the other side against the records that
+// the domain would publish.
+func verifySignatures(t *testing.T, d *Demo) {
+	t.Helper()
+	z, err := d.App.Wanted.Settings(t.Context(), domain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lookup := func(name string) (texts []string, err error) {
+		for _, r := range zone.Records(z) {
+			if r.Name == name {
+				texts = append(texts, r.Text())
+			}
+		}
+		return texts, nil
+	}
+	for _, m := range d.friend.Mails() {
+		list, err := dkim.VerifyWithOptions(bytes.NewReader(m.Data), &dkim.VerifyOptions{LookupTXT: lookup})
+		if err != nil || len(list) != 2 || list[0].Err != nil || list[1].Err != nil {
+			t.Errorf("signatures %+v, %v of\n%s", list, err, m.Data)
+		}
 	}
 }
