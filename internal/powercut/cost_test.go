@@ -19,13 +19,13 @@ import (
 func syncs(calls []Call, from, to int) (logs, files int) {
 	for i := range calls {
 		c := &calls[i]
-		if c.Name != "fsync" && c.Name != "fdatasync" || c.Ret != 0 || c.Entry < from || c.Exit >= to {
+		if c.Name != "fsync" && c.Name != "fdatasync" && c.Name != "syncfs" || c.Ret != 0 || c.Entry < from || c.Exit >= to {
 			continue
 		}
 		switch {
 		case strings.HasSuffix(c.Path, "mailstead.db-wal"):
 			logs++
-		case strings.Contains(c.Path, "/messages/"):
+		case c.Name == "syncfs", strings.Contains(c.Path, "/messages/"):
 			files++
 		}
 	}
