@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 )
 
@@ -12,7 +13,7 @@ func (db *DB) batch(r *request) {
 	db.joined = db.joined[:0]
 	db.w.written = 0
 	start := time.Now()
-	for ; r != nil; r = db.next() {
+	for ; r != nil; r = db.gather() {
 		if r.raw != nil {
 			db.commit()
 			r.done <- db.outcome(r.raw(db.w))
@@ -25,7 +26,22 @@ func (db *DB) batch(r *request) {
 			break
 		}
 	}
+	db.before = len(db.joined)
 	db.commit()
+}
+
+// gather takes the next request. Where several have met, in this batch or the one
+// before, more are often about to come: they get the processor, never time.
+func (db *DB) gather() *request {
+	r := db.next()
+	for range yields {
+		if r != nil || max(db.before, len(db.joined)) < 2 {
+			break
+		}
+		runtime.Gosched()
+		r = db.next()
+	}
+	return r
 }
 
 // join runs one request inside the batch's transaction. It gives false when

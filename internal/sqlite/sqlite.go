@@ -73,6 +73,7 @@ type DB struct {
 	taken  []*request
 	at     int
 	joined []*request
+	before int // length of the last batch
 	asked  int // pages of the log when the checkpointer was last woken
 	forced int // pages of the log at which the writer does not wait for it
 

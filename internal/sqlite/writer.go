@@ -11,6 +11,7 @@ import (
 const (
 	batchTime  = 5 * time.Millisecond
 	batchBytes = 1 << 20
+	yields     = 4
 )
 
 // request is one Update on its way through the writer.
