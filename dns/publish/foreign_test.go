@@ -233,6 +233,10 @@ func runHook(file string) {
 		out["error"] = err.Error()
 		return
 	}
+	if in.Action != "zone" && in.Zone != "example.org" {
+		out["error"] = "not my zone: " + in.Zone
+		return
+	}
 	switch in.Action {
 	case "zone":
 		if !strings.HasSuffix("."+in.Name, ".example.org") {
@@ -303,6 +307,14 @@ func TestForeignExec(t *testing.T) {
 		return show
 	}
 	runForeign(t, &Publisher{DB: openDB(t), Provider: h, Name: "exec"}, lines)
+	// As ACME asks, with the final dot of the zone.
+	challenge := rrs("_acme-challenge.mail TXT tok")
+	if _, err := h.AppendRecords(t.Context(), "example.org.", challenge); err != nil {
+		t.Error(err)
+	}
+	if gone, err := h.DeleteRecords(t.Context(), "example.org.", challenge); err != nil || len(gone) != 1 {
+		t.Errorf("deleted %v, %v", gone, err)
+	}
 	if _, err := h.(Finder).FindZone(t.Context(), "example.net"); !isNoZone(err) || !strings.Contains(err.Error(), "not in this account") {
 		t.Errorf("another zone: %v", err)
 	}

@@ -125,7 +125,7 @@ func (h hook) GetRecords(ctx context.Context, zone string) ([]libdns.Record, err
 
 // LookupRecords tells the hook the names, so that it need not know others.
 func (h hook) LookupRecords(ctx context.Context, zone string, names []string) ([]libdns.Record, error) {
-	in := hookRequest{Action: "get", Zone: zone}
+	in := hookRequest{Action: "get", Zone: strings.TrimSuffix(zone, ".")}
 	for _, n := range names {
 		in.Names = append(in.Names, absolute(n, zone))
 	}
@@ -177,7 +177,7 @@ func (h hook) DeleteRecords(ctx context.Context, zone string, records []libdns.R
 
 // ReplaceRecords asks with the action change.
 func (h hook) ReplaceRecords(ctx context.Context, zone string, removes, adds []libdns.Record) error {
-	_, err := h.run(ctx, hookRequest{Action: "change", Zone: zone, Remove: hookRecords(zone, removes), Add: hookRecords(zone, adds)})
+	_, err := h.run(ctx, hookRequest{Action: "change", Zone: strings.TrimSuffix(zone, "."), Remove: hookRecords(zone, removes), Add: hookRecords(zone, adds)})
 	return err
 }
 
