@@ -50,7 +50,8 @@ const Queue int64 = 0
 
 // Limits of where bytes are kept.
 const (
-	// InlineLimit is the size up to which a body is accepted as a row.
+	// InlineLimit is the size up to which a body is accepted as a row. Rows are
+	// the cheaper way up to 32 KiB, in time and CPU; but they are written twice.
 	InlineLimit = 16 << 10
 	// memoryLimit is the size up to which a body is received in memory.
 	memoryLimit = 1 << 20
