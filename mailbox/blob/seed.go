@@ -74,7 +74,7 @@ func (s *Store) retire(tx *sqlite.Tx, id ID) error {
 	if int64(id) <= s.top.Load() {
 		return nil
 	}
-	top := s.last.Load() + topAhead
+	top := max(s.last.Load(), int64(id)) + topAhead // last is not known at once
 	_, err := tx.Exec("UPDATE blob_store SET top = max(top, ?)", top)
 	tx.AfterCommit(func() { s.top.Store(top) })
 	return err
