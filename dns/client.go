@@ -50,6 +50,12 @@ func New(address string) (*Client, error) {
 	return &Client{Servers: func() []string { return []string{server} }}, nil
 }
 
+// Fresh gives a client of the same servers that remembers nothing yet, for
+// whoever wants to know what is so now.
+func (c *Client) Fresh() *Client {
+	return &Client{Servers: c.Servers, Timeout: c.Timeout, Attempts: c.Attempts, Trusted: c.Trusts(), Dial: c.Dial}
+}
+
 var _ Resolver = (*Client)(nil)
 
 // LookupMX implements Resolver.

@@ -24,6 +24,7 @@ import (
 	"strings"
 	"time"
 
+	"mailstead/dns"
 	"mailstead/dns/check"
 	"mailstead/internal/config"
 )
@@ -86,8 +87,12 @@ func (d *Doctor) Run(ctx context.Context, only ...string) []check.Finding {
 	ctx, cancel := context.WithTimeout(ctx, wholeLimit)
 	defer cancel()
 	ctx = context.WithValue(ctx, tourKey{}, &tour{over: make(chan struct{})})
+	run := *d
+	if c, cached := d.Network.Resolver.(*dns.Client); cached {
+		run.Network.Resolver = c.Fresh() // what was mended a minute ago is well
+	}
 	var chosen []check.Check
-	for _, c := range d.Checks(ctx) {
+	for _, c := range run.Checks(ctx) {
 		if Chosen(c.ID, only) && (c.ID != onRequest || slices.Contains(only, onRequest)) {
 			chosen = append(chosen, bounded(c))
 		}

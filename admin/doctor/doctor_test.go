@@ -210,6 +210,7 @@ func faults() []fault {
 			h.server.certs[0].Problem, h.server.certs[0].Fix, h.server.certs[0].NotAfter = "CAA forbids it.", "change it", time.Now().Add(48*time.Hour)
 		}, "run.certificates", check.Problem, "cannot be renewed"},
 		{"own files forgotten", func(h *healthy) { h.server.certs[0].NotAfter = time.Now().Add(7 * 24 * time.Hour) }, "run.certificates", check.Warning, "ends in 7 days"},
+		{"no certificate yet", func(h *healthy) { h.server.certs = append(h.server.certs, Certificate{Name: "mta-sts.example.org"}) }, "run.certificates", check.Info, "no certificate for mta-sts.example.org yet"},
 		{"no snapshots", func(h *healthy) { h.server.shot = time.Now().Add(-7 * time.Hour) }, "run.snapshot", check.Warning, "no snapshot for 7 hours"},
 		{"old backup", func(h *healthy) { h.server.backup.Last = time.Now().Add(-50 * time.Hour) }, "run.backup", check.Warning, "50 hours old"},
 		{"very old backup", func(h *healthy) { h.server.backup.Last = time.Now().AddDate(0, 0, -20) }, "run.backup", check.Problem, "20 days old"},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"mailstead/dns/check"
@@ -79,6 +80,15 @@ func (m *Memory) Unmute(ctx context.Context, id, subject string) error {
 	})
 }
 
+// Last gives what the last night found, without looking. The zero time: there was
+// no night yet.
+func (d *Doctor) Last(ctx context.Context) ([]check.Finding, time.Time, error) {
+	if d.Memory == nil {
+		return nil, time.Time{}, nil
+	}
+	return d.Memory.Last(ctx)
+}
+
 // Mutes lists them.
 func (m *Memory) Mutes(ctx context.Context) ([]Mute, error) {
 	var all []Mute
@@ -116,19 +126,19 @@ func (m *Memory) markMuted(ctx context.Context, found []check.Finding) {
 	for i := range found {
 		f := &found[i]
 		for _, one := range mutes {
-			if f.Severity != check.OK && Chosen(f.ID, []string{one.ID}) && (one.Subject == "" || one.Subject == f.Subject) {
+			if f.Severity != check.OK && (f.ID == one.ID || strings.HasPrefix(f.ID, one.ID+".")) && (one.Subject == "" || one.Subject == f.Subject) {
 				f.Muted = one.Reason
 			}
 		}
 	}
 }
 
-// Last gives the findings that Remember kept, in no order.
-func (m *Memory) Last(ctx context.Context) ([]check.Finding, error) {
-	var all []check.Finding
-	err := m.DB.View(ctx, func(tx *sqlite.Tx) error {
+// Last gives the findings that Remember kept, by ID and subject, and when they
+// were found; the zero time when nothing was ever kept.
+func (m *Memory) Last(ctx context.Context) (all []check.Finding, found time.Time, err error) {
+	err = m.DB.View(ctx, func(tx *sqlite.Tx) error {
 		all = nil
-		rows, err := tx.Query(`SELECT finding FROM doctor_finding ORDER BY id, subject`)
+		rows, err := tx.Query(`SELECT finding, found FROM doctor_finding ORDER BY id, subject`)
 		if err != nil {
 			return err
 		}
@@ -136,9 +146,11 @@ func (m *Memory) Last(ctx context.Context) ([]check.Finding, error) {
 		for rows.Next() {
 			var text string
 			var f check.Finding
-			if err := rows.Scan(&text); err != nil {
+			var seconds int64
+			if err := rows.Scan(&text, &seconds); err != nil {
 				return err
 			}
+			found = time.Unix(seconds, 0)
 			if err := json.Unmarshal([]byte(text), &f); err != nil {
 				return err
 			}
@@ -147,13 +159,13 @@ func (m *Memory) Last(ctx context.Context) ([]check.Finding, error) {
 		return rows.Err()
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the last findings: %w", err)
+		return nil, time.Time{}, fmt.Errorf("read the last findings: %w", err)
 	}
-	return all, nil
+	return all, found, nil
 }
 
 // Remember keeps the findings of a whole run in place of the last.
-func (m *Memory) Remember(ctx context.Context, found []check.Finding) error {
+func (m *Memory) Remember(ctx context.Context, found []check.Finding, now time.Time) error {
 	texts := make([]string, len(found))
 	for i, f := range found {
 		b, err := json.Marshal(f)
@@ -167,8 +179,8 @@ func (m *Memory) Remember(ctx context.Context, found []check.Finding) error {
 			return err
 		}
 		for i, f := range found {
-			if _, err := tx.Exec(`INSERT INTO doctor_finding (id, subject, finding) VALUES (?, ?, ?)
-				ON CONFLICT DO NOTHING`, f.ID, f.Subject, texts[i]); err != nil {
+			if _, err := tx.Exec(`INSERT INTO doctor_finding (id, subject, finding, found) VALUES (?, ?, ?, ?)
+				ON CONFLICT DO NOTHING`, f.ID, f.Subject, texts[i], now.Unix()); err != nil {
 				return err
 			}
 		}

@@ -64,7 +64,7 @@ func (d *Doctor) Night(ctx context.Context, pause time.Duration) ([]Change, erro
 			}
 		}
 	}
-	before, err := d.Memory.Last(ctx)
+	before, _, err := d.Memory.Last(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (d *Doctor) Night(ctx context.Context, pause time.Duration) ([]Change, erro
 	if ctx.Err() != nil { // findings of a server that stops are none
 		return nil, ctx.Err()
 	}
-	return Difference(before, now), d.Memory.Remember(ctx, now)
+	return Difference(before, now), d.Memory.Remember(ctx, now, d.now())
 }
 
 // doubtful are the IDs of what is new.

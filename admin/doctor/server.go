@@ -144,7 +144,11 @@ func (d *Doctor) checkRenewal(ctx context.Context) []check.Finding {
 			found = append(found, warning(id, c.Name, fmt.Sprintf("There is no new certificate for %s: %s", c.Name, c.Problem), c.Evidence, c.Fix))
 		case c.HeldBack != "":
 			found = append(found, info(id, c.Name, fmt.Sprintf("The next key of %s is held back: %s", c.Name, c.HeldBack), "", "`mailstead dns show` has the record to publish."))
-		case !c.NotAfter.IsZero() && !c.SelfMade && left < renewalLate:
+		case c.NotAfter.IsZero():
+			found = append(found, info(id, c.Name, fmt.Sprintf("There is no certificate for %s yet.", c.Name), "", "`mailstead certificate` says what is being done about it."))
+		case c.SelfMade: // judged by tls.certificate
+			found = append(found, ok(id, c.Name, fmt.Sprintf("The certificate of %s is self-made, so that nothing is to be renewed.", c.Name)))
+		case left < renewalLate:
 			found = append(found, warning(id, c.Name, fmt.Sprintf("The certificate of %s ends in %d days and has not been renewed.", c.Name, max(0, int(left.Hours()/24))),
 				"It ends on "+c.NotAfter.Format(time.DateOnly)+".", "Renew your own files, or look for the reason in the server's log."))
 		default:

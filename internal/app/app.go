@@ -131,6 +131,10 @@ func (a *App) Listen() error {
 			for _, bound := range open {
 				bound.Shutdown(a.broken)
 			}
+			var port *PortError
+			if errors.As(err, &port) { // says it all
+				return err
+			}
 			return fmt.Errorf("open the door %s: %w", d.Name, err)
 		}
 	}

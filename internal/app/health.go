@@ -126,10 +126,11 @@ func (a *App) writeDisk(_ context.Context, w *metrics.Writer) {
 
 // writeFindings tells what the last night found.
 func (a *App) writeFindings(ctx context.Context, w *metrics.Writer) {
-	found, err := a.doctor.Memory.Last(ctx)
+	found, at, err := a.doctor.Memory.Last(ctx)
 	if err != nil {
 		return
 	}
+	w.Time("mailstead_findings_time_seconds", "When that was.", at)
 	count := map[string]int{}
 	for _, f := range found {
 		if f.Muted != "" {

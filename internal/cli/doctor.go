@@ -23,8 +23,8 @@ type doctorCommand struct {
 func (doctorCommand) Help() string {
 	return `Looks at this machine, its network, the DNS, the server's doors, certificates and
 queue, and says what is wrong and what to do. It changes nothing and takes less
-than 20 seconds. The exit status is 1 when there is a problem or a warning that
-nobody has muted.
+than 20 seconds. The exit status is 0 when all is well, 1 when there is a problem
+or a warning that nobody has muted, 2 when there is no such check.
 
 To see whether mail can leave it connects to port 25 of a few large providers,
 without sending anything; it asks block lists about this machine's addresses.
@@ -47,6 +47,9 @@ func (c *doctorCommand) Run(p *program) error {
 		return c.mute(p, caller)
 	}
 	found, err := control.Call[[]check.Finding](p.ctx, caller, "doctor.run", control.DoctorQuery{Only: c.ID})
+	if unknown := (*control.Error)(nil); errors.As(err, &unknown) && unknown.Kind == control.NotFound {
+		return usageError{err}
+	}
 	if err != nil {
 		return err
 	}

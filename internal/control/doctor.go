@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"mailstead/dns/check"
 )
@@ -14,6 +15,8 @@ type Doctor interface {
 	Checks(ctx context.Context) []check.Check
 	// Run runs the checks with these IDs, or all.
 	Run(ctx context.Context, only ...string) []check.Finding
+	// Last gives what the last night found, and when that was.
+	Last(ctx context.Context) ([]check.Finding, time.Time, error)
 	// Mute silences an ID, for one subject or for all ("").
 	Mute(ctx context.Context, id, subject, reason string) error
 	// Unmute ends that.
@@ -29,6 +32,13 @@ type DoctorQuery struct {
 type DoctorCheck struct {
 	ID    string `json:"id"`
 	Title string `json:"title"`
+}
+
+// DoctorLast is what doctor.last gives: what the last night found, without
+// looking again. Found is zero where there was no night yet.
+type DoctorLast struct {
+	Found    time.Time       `json:"found,omitzero"`
+	Findings []check.Finding `json:"findings"`
 }
 
 // DoctorMute is what doctor.mute and doctor.unmute take.
@@ -53,6 +63,11 @@ func (o *Ops) doctorList(ctx context.Context, _ None) ([]DoctorCheck, error) {
 		all = append(all, DoctorCheck{c.ID, c.Title})
 	}
 	return all, nil
+}
+
+func (o *Ops) doctorLast(ctx context.Context, _ None) (last DoctorLast, err error) {
+	last.Findings, last.Found, err = o.Doctor.Last(ctx)
+	return last, err
 }
 
 func (o *Ops) doctorMute(ctx context.Context, in DoctorMute) (None, error) {

@@ -65,6 +65,7 @@ func operations() []operation {
 		op("trace", (*Ops).trace),
 
 		op("doctor.run", (*Ops).doctorRun),
+		op("doctor.last", (*Ops).doctorLast),
 		op("doctor.list", (*Ops).doctorList),
 		op("doctor.mute", (*Ops).doctorMute),
 		op("doctor.unmute", (*Ops).doctorUnmute),

@@ -13,6 +13,7 @@ CREATE TABLE doctor_finding (
 	id       TEXT    NOT NULL,
 	subject  TEXT    NOT NULL,
 	finding  TEXT    NOT NULL,                 -- JSON
+	found    INTEGER NOT NULL,                 -- when; the same for all rows
 	PRIMARY KEY (id, subject)
 ) STRICT, WITHOUT ROWID;
 
