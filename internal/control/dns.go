@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -125,6 +126,9 @@ func (o *Ops) dnsRecords(ctx context.Context, name message.Domain, offline bool)
 	v.Records = zone.Records(z)
 	for _, r := range v.Records {
 		v.Forms = append(v.Forms, r.Form(name))
+	}
+	if n := zone.Lookups(zone.SPF(z)); n > 10 { // RFC 7208, 4.6.4
+		v.Notes = append(v.Notes, fmt.Sprintf("The SPF record with ours in it needs %d lookups and 10 are allowed: take out what is not needed any more.", n))
 	}
 	if len(z.Addresses) == 0 {
 		v.Notes = append(v.Notes, "This machine has no public address of its own, so that the records of "+z.Host.Unicode()+" (A, AAAA) are missing here: publish those of your router or provider.")
