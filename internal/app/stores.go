@@ -76,6 +76,9 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 	}
 	s.onClose(func(context.Context) error { return giveLock(lock) })
 
+	if Missing(cfg.Data) {
+		return s, &MissingError{cfg.Data}
+	}
 	s.DB, err = sqlite.Open(ctx, filepath.Join(cfg.Data, "mailstead.db"), sqlite.Options{
 		Log: log, Fatal: fatal, Migrations: Migrations(),
 	})
@@ -106,6 +109,31 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 		Route:  func(d message.Domain) queue.Deliverer { return s.route(d) },
 	})
 	return s, nil
+}
+
+// Missing tells that the messages of a data directory are there and the database
+// is not, nor one that a return to a snapshot was about to put there.
+func Missing(data string) bool {
+	for _, end := range []string{"", sqlite.Reverting} {
+		_, err := os.Stat(filepath.Join(data, "mailstead.db"+end))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return false
+		}
+	}
+	return blob.Began(filepath.Join(data, "messages"))
+}
+
+// MissingError says that the database is gone. A new one in its place would know
+// nobody, and refuse for good whatever is sent to the people of the old one.
+type MissingError struct{ Data string }
+
+func (e *MissingError) Error() string {
+	return fmt.Sprintf("the database %s is missing, though its messages are there", filepath.Join(e.Data, "mailstead.db"))
+}
+
+// Hint is the next step for a person.
+func (e *MissingError) Hint() string {
+	return "`mailstead check --rebuild` sets it up again from the newest snapshot; or bring a backup of it back"
 }
 
 // Ops are the operations over these stores, for a command in this process or

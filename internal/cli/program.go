@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"unicode"
 
+	"mailstead/internal/app"
 	"mailstead/internal/config"
 	"mailstead/internal/control"
 )
@@ -66,6 +67,9 @@ func (p *program) open(fresh bool) (control.Caller, error) {
 		return client, nil
 	case !errors.Is(err, control.ErrNoServer):
 		return nil, err
+	}
+	if app.Missing(cfg.Data) {
+		return nil, &app.MissingError{Data: cfg.Data}
 	}
 	if _, err := os.Stat(filepath.Join(cfg.Data, "mailstead.db")); !fresh && errors.Is(err, os.ErrNotExist) {
 		return nil, hinted{fmt.Errorf("%w in %s", errNoData, cfg.Data),

@@ -349,6 +349,9 @@ func TestRestoredDatabase(t *testing.T) {
 	if err != nil || renewed != 1 || p.s.Restored() {
 		t.Fatalf("%v, renewed %d, restored %v", err, renewed, p.s.Restored())
 	}
+	if err := p.s.Sweep(ctx); err != nil || p.lost() != 0 {
+		t.Errorf("the run that began the epoch swept %d files, %v", p.lost(), err)
+	}
 	for _, i := range *images {
 		a := &place{t: t, dir: i.dir}
 		a.open()

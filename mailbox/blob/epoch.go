@@ -46,8 +46,17 @@ func (s *Store) Adopt(ctx context.Context, fn func(tx *sqlite.Tx) error) error {
 	if err := s.writeEpoch(epoch); err != nil {
 		return fmt.Errorf("begin a new epoch: %w", full(err))
 	}
+	s.work.Lock()
+	s.swept = max(s.swept, s.start) // what this run would sweep is what Unknown finds
+	s.work.Unlock()
 	s.restored.Store(false)
 	return nil
+}
+
+// Began tells that a database has been kept beside the message files in dir.
+func Began(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, epochName))
+	return err == nil
 }
 
 // RenewEpoch makes the message files in dir (the folder messages) be of another
