@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -936,4 +937,51 @@ func TestBackNamesNewAccounts(t *testing.T) {
 	if n := len(h.mail()); n == 0 {
 		t.Error("no mail")
 	}
+}
+
+// TestRootHandsOver: what root restores belongs to whom the directory belongs.
+func TestRootHandsOver(t *testing.T) {
+	t.Parallel()
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	h := populated(t)
+	vault, to := filepath.Join(t.TempDir(), "vault"), t.TempDir()
+	h.types(done, "backup", vault)
+	if err := os.Chown(to, 1234, 1234); err != nil {
+		t.Fatal(err)
+	}
+	if out := h.types(done, "restore", vault, "--to", to); strings.Contains(out, "belong to root") {
+		t.Error(out)
+	}
+	owned := func() {
+		t.Helper()
+		err := filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			info, err := d.Info()
+			if err == nil && info.Sys().(*syscall.Stat_t).Uid != 1234 {
+				t.Errorf("%s is not the server's", path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	owned()
+	n := h.moved(to)
+	n.upgrade()
+	if _, err := os.Stat(filepath.Join(to, "snapshots")); err != nil {
+		t.Fatal(err)
+	}
+	n.types(done, "upgrade", "--back")
+	owned()
+	// By hand into the folder of the nights: the server must go on there.
+	nights := filepath.Join(t.TempDir(), "nights")
+	n.types(done, "backup", "--every-night", nights)
+	n.types(done, "backup", nights)
+	to = nights
+	owned()
 }

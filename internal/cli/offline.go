@@ -28,7 +28,7 @@ func offlineAt(ctx context.Context, cfg config.Config, level slog.Level) (ops *c
 		return nil, nil, explainOpen(err, cfg)
 	}
 	ops = s.Ops(ReadVersion().Version)
-	return ops, func() error { return s.Close(context.WithoutCancel(ctx)) }, nil
+	return ops, func() error { return errors.Join(s.Close(context.WithoutCancel(ctx)), app.HandOver(cfg.Data)) }, nil
 }
 
 // explainOpen adds the next step where the error has none.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"mailstead/admin/backup"
 	"mailstead/internal/app"
@@ -138,12 +139,16 @@ func (c *restoreCommand) wake(p *program, cfg config.Config, r backup.Restored) 
 	return err
 }
 
-// handBack says when root has made files that the server's user cannot open.
+// handBack says when the files belong to root, as the directory did.
 func handBack(data string) string {
-	if os.Geteuid() != 0 {
+	info, err := os.Stat(data)
+	if err != nil {
 		return ""
 	}
-	return "the files belong to root now; if the server runs as another user: chown -R USER " + data
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Uid != 0 {
+		return ""
+	}
+	return "the files belong to root; if the server runs as another user: chown -R USER " + data
 }
 
 // account brings one account's mail as copies.

@@ -68,7 +68,7 @@ func (c *upgradeCommand) Run(p *program) error {
 		return explainOpen(err, cfg)
 	}
 	w, err := backup.Back(p.ctx, backup.BackOptions{Data: cfg.Data, Known: known, Yes: c.Yes})
-	if err = errors.Join(err, release()); err != nil {
+	if err = errors.Join(err, app.HandOver(cfg.Data), release()); err != nil {
 		return err
 	}
 	out := upgraded{WentBack: w}
