@@ -122,6 +122,9 @@ func (d *Doctor) checkPorts(context.Context) []check.Finding {
 			say = warning
 		}
 		who, fix := d.Host.holder(l)
+		if rest, found := strings.CutPrefix(fix, "stop "); found { // a sentence here, a hint elsewhere
+			fix = "Stop " + rest
+		}
 		found = append(found, say(id, name, fmt.Sprintf("Port %d, which our door %s needs, is taken by %s.", p.at.Port(), p.door, who),
 			fmt.Sprintf("It listens at %s.", l.Addr), fix))
 	}
