@@ -134,13 +134,21 @@ func (d *Doctor) checkPorts(context.Context) []check.Finding {
 	return found
 }
 
-// ours tells whether a listener is this server. As another user than the
-// server's, or beside it, one sees only that a program of its name has it.
+// ours tells whether a listener is this server, which a command beside it sees as
+// another process of the same program; without rights one sees nothing of it.
 func (d *Doctor) ours(l machine.Listener) bool {
-	if d.Host.Self != nil && l.PID == d.Host.Self() {
+	if l.Program == "mailstead" || d.Server.Running && l.PID == 0 {
 		return true
 	}
-	return l.Program == "mailstead" || d.Server.Running && l.PID == 0
+	if d.Host.Self == nil || l.PID == 0 {
+		return false
+	}
+	self := d.Host.Self()
+	if l.PID == self {
+		return true
+	}
+	all, _ := d.Host.Processes()
+	return d.Server.Running && slices.Contains(all, machine.Process{PID: self, Program: l.Program})
 }
 
 // mailServers are programs of other mail servers with their service.
