@@ -43,7 +43,7 @@ func (d *Domain) host(ctx context.Context) []Finding {
 	case len(strange) == len(have):
 		f.Severity = Problem
 		f.Sentence = fmt.Sprintf("The mail host's name %s points to %s, which is not this machine.", host, strings.Join(strange, ", "))
-		f.Fix = "Replace the address records by these, or, where this machine stands behind a router, tell us the public address."
+		f.Fix = "Replace the address records by these, or, where this machine stands behind a router, name its public address: mailstead dns address ADDRESS."
 	case len(strange) > 0:
 		f.Severity = Warning
 		f.Sentence = fmt.Sprintf("The mail host's name %s also points to %s, which is not this machine.", host, strings.Join(strange, ", "))

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"strconv"
 
 	"mailstead/dns/check"
@@ -12,9 +13,10 @@ import (
 )
 
 type dnsCommand struct {
-	Show   dnsShow   `cmd:"" help:"The records that a domain needs, to publish or to copy."`
-	Check  dnsCheck  `cmd:"" help:"Compare them with what the DNS says, and say what to do."`
-	Policy dnsPolicy `cmd:"" help:"Change what the records say: DMARC, MTA-STS, who gets reports."`
+	Show    dnsShow    `cmd:"" help:"The records that a domain needs, to publish or to copy."`
+	Check   dnsCheck   `cmd:"" help:"Compare them with what the DNS says, and say what to do."`
+	Address dnsAddress `cmd:"" help:"The mail host's public addresses, for a machine behind a router."`
+	Policy  dnsPolicy  `cmd:"" help:"Change what the records say: DMARC, MTA-STS, who gets reports."`
 
 	Publish   dnsPublish   `cmd:"" help:"Publish them at the DNS provider; shows the difference first."`
 	Undo      dnsUndo      `cmd:"" help:"Take the last publishing back."`
@@ -190,4 +192,33 @@ func (c *dnsCheck) Run(p *program) error {
 		return errFindings
 	}
 	return nil
+}
+
+type dnsAddress struct {
+	Address []netip.Addr `arg:"" optional:"" help:"Public addresses of the mail host; without one they are shown."`
+	Own     bool         `help:"Take those of this machine's interfaces again."`
+}
+
+func (dnsAddress) Help() string {
+	return `A machine behind a router has no public address of its own, so that the records
+of the mail host lack it until it is named here.
+
+Examples:
+  mailstead dns address
+  mailstead dns address 192.0.2.25 2001:db8::25`
+}
+
+func (c *dnsAddress) Run(p *program) error {
+	h, err := call[control.HostAddresses](p, "dns.address", control.HostAddresses{Set: c.Own || len(c.Address) > 0, Addresses: c.Address})
+	if err != nil {
+		return err
+	}
+	return p.show(h, func(w io.Writer) {
+		if len(h.Addresses) == 0 {
+			fmt.Fprintln(w, "This machine has no public address; `mailstead dns address ADDRESS` names one.")
+		}
+		for _, a := range h.Addresses {
+			fmt.Fprintln(w, a)
+		}
+	})
 }

@@ -131,7 +131,7 @@ func (o *Ops) dnsRecords(ctx context.Context, name message.Domain, offline bool)
 		v.Notes = append(v.Notes, fmt.Sprintf("The SPF record with ours in it needs %d lookups and 10 are allowed: take out what is not needed any more.", n))
 	}
 	if len(z.Addresses) == 0 {
-		v.Notes = append(v.Notes, "This machine has no public address of its own, so that the records of "+z.Host.Unicode()+" (A, AAAA) are missing here: publish those of your router or provider.")
+		v.Notes = append(v.Notes, "This machine has no public address of its own, so that the records of "+z.Host.Unicode()+" (A, AAAA) are missing here: name those of your router with `mailstead dns address ADDRESS`.")
 	}
 	if len(z.TLSA) == 0 {
 		v.Notes = append(v.Notes, "TLSA and CAA records come with the first certificate.")

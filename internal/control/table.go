@@ -35,6 +35,7 @@ func operations() []operation {
 
 		op("dns.show", (*Ops).dnsShow),
 		op("dns.policy", (*Ops).dnsPolicy),
+		op("dns.address", (*Ops).dnsAddress),
 		op("dns.check", (*Ops).dnsCheck),
 		op("dns.providers", (*Ops).dnsProviders),
 		op("dns.host", (*Ops).dnsHost),
