@@ -231,3 +231,18 @@ func TestDeliveryThatNobodyWaitsForWritesNothing(t *testing.T) {
 		t.Error("delivered before the commit")
 	}
 }
+
+func TestHostsOwnNameHasItsPostmaster(t *testing.T) {
+	o := office.Open(t)
+	for _, local := range []string{"postmaster", "MAILER-DAEMON", "Abuse"} {
+		targets, reply, err := o.Agent.Resolve(t.Context(), o.Address(local+"@"+office.Hostname), 0)
+		if err != nil || !reply.IsZero() || len(targets) == 0 {
+			t.Errorf("%s: %v, %v, %v", local, targets, reply, err)
+		}
+	}
+	for _, stranger := range []string{"alice@" + office.Hostname, "postmaster@example.net"} {
+		if _, reply, err := o.Agent.Resolve(t.Context(), o.Address(stranger), 0); err != nil || reply != local.NoRelay {
+			t.Errorf("%s: %v, %v", stranger, reply, err)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"mailstead/account"
 	"mailstead/message"
@@ -21,6 +22,9 @@ var (
 // is full only when everybody behind it is.
 func (a *Agent) Resolve(ctx context.Context, address message.Address, size int64) ([]account.Target, smtp.Reply, error) {
 	targets, err := a.o.Accounts.Resolve(ctx, address)
+	if errors.Is(err, account.ErrNotLocal) && a.Keeper(address) {
+		targets, err = a.o.Accounts.Resolve(ctx, message.Address{Local: "postmaster"})
+	}
 	switch {
 	case errors.Is(err, account.ErrNotLocal):
 		return nil, NoRelay, nil
@@ -41,4 +45,18 @@ func (a *Agent) Resolve(ctx context.Context, address message.Address, size int64
 		}
 	}
 	return nil, OverQuota, nil
+}
+
+// Keeper tells an address of whoever keeps this server, at the name that it gives
+// itself (RFC 5321, 4.5.1). That name need not be a domain of ours; who answers
+// one of our DSNs writes there.
+func (a *Agent) Keeper(address message.Address) bool {
+	if !strings.EqualFold(string(address.Domain), a.o.Hostname) {
+		return false
+	}
+	switch strings.ToLower(address.Local) {
+	case "postmaster", "mailer-daemon", "abuse":
+		return true
+	}
+	return false
 }

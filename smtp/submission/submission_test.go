@@ -174,7 +174,7 @@ func TestWhoMaySendAsWhom(t *testing.T) {
 
 func TestRecipients(t *testing.T) {
 	o, r := open(t, true, func(opt *Options) { opt.Rate = 1 })
-	r.Run(t, loginAs("alice")+from+to("550 5.1.1 ...", "nobody@example.org")+to("250 ...", "postmaster", "team@example.org", "a@example.com", "b@example.com")+
+	r.Run(t, loginAs("alice")+from+to("550 5.1.1 ...", "nobody@example.org")+to("250 ...", "postmaster", "mailer-daemon@mx.example.org", "team@example.org", "a@example.com", "b@example.com")+
 		to("450 4.7.0 ...", "c@example.com")+to("250 ...", "bob@example.org")+data("250 ...", "From: alice@example.org", "", "x"))
 	if diff := cmp.Diff([]string{"a@example.com", "b@example.com"}, o.Queued()); diff != "" {
 		t.Error(diff)

@@ -52,7 +52,8 @@ func (t *transaction) Recipient(ctx context.Context, r message.Recipient) (smtp.
 
 func (t *transaction) sort(ctx context.Context, r message.Recipient) (smtp.Reply, error) {
 	d := t.s.d
-	here := r.Address.Domain == "" // postmaster
+	keeper := r.Address.Domain == "" || d.o.Agent.Keeper(r.Address) // postmaster
+	here := keeper
 	if !here {
 		var err error
 		if here, err = d.o.Accounts.LocalDomain(ctx, r.Address.Domain); err != nil {
@@ -70,7 +71,7 @@ func (t *transaction) sort(ctx context.Context, r message.Recipient) (smtp.Reply
 	if err != nil || !reply.IsZero() {
 		return reply, err
 	}
-	if r.Notify&message.NotifySuccess != 0 && r.Address.Domain != "" {
+	if r.Notify&message.NotifySuccess != 0 && !keeper {
 		// The queue makes the DSN that was asked for, and brings it to local.Queued.
 		t.onward = append(t.onward, r)
 		return smtp.Reply{}, nil
