@@ -215,6 +215,9 @@ func (a *App) shutdown() {
 	var doors sync.WaitGroup
 	for _, d := range a.doors {
 		doors.Go(func() {
+			if w, ok := d.Handler.(*web); ok {
+				defer w.shutdown()
+			}
 			if err := d.Shutdown(ctx); err != nil {
 				a.Log.Debug("sessions cut at the stop", "door", d.Name, "err", err)
 			}

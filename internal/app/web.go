@@ -118,7 +118,7 @@ func newWeb(handler http.Handler, secure *tls.Config, log *slog.Logger) *web {
 // ServeConn implements listen.Handler: it returns when net/http has closed the
 // connection.
 func (w *web) ServeConn(ctx context.Context, c *listen.Conn) {
-	w.serve.Do(func() { go w.run() })
+	w.serve.Do(func() { go w.run() }) // shutdown ends it
 	stop := context.AfterFunc(ctx, w.shutdown)
 	defer stop()
 	over := make(chan struct{})

@@ -60,20 +60,17 @@ func (s *Server) Listen() error {
 		return fmt.Errorf("control socket: %w", err)
 	}
 	s.listener = &trusted{l, s.Log}
+	// Here and not in Serve: a Shutdown that comes first must be known to it.
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /op/{name}", s.serveOp)
+	mux.HandleFunc("POST /stream/{name}", s.serveStream)
+	s.http.Handler, s.http.ReadHeaderTimeout, s.http.MaxHeaderBytes = mux, 10*time.Second, 64<<10
+	s.http.ErrorLog = slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug)
 	return nil
 }
 
 // Serve answers until Shutdown.
 func (s *Server) Serve() error {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /op/{name}", s.serveOp)
-	mux.HandleFunc("POST /stream/{name}", s.serveStream)
-	s.http = http.Server{
-		Handler:           mux,
-		ReadHeaderTimeout: 10 * time.Second,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
-	}
 	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("control socket: %w", err)
 	}

@@ -70,6 +70,8 @@ func (m *Manager) send(lines ...string) error {
 		return err
 	}
 	defer conn.Close()
+	// A manager that does not read must not keep the server from stopping.
+	conn.SetWriteDeadline(time.Now().Add(time.Second))
 	_, err = conn.Write([]byte(strings.Join(lines, "\n")))
 	return err
 }
