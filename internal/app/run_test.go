@@ -63,14 +63,14 @@ func running(t *testing.T) (a *App, alice account.Account, notes *net.UnixConn) 
 	go func() { ended <- a.Run(ctx) }()
 	t.Cleanup(func() {
 		stop()
+		if last := note(t, notes, "STOPPING"); last != "STOPPING=1" {
+			t.Errorf("at the stop the manager was told %q", last)
+		}
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 		if err := a.Close(context.Background()); err != nil {
 			t.Error(err)
-		}
-		if last := note(t, notes, "STOPPING"); last != "STOPPING=1" {
-			t.Errorf("at the stop the manager was told %q", last)
 		}
 	})
 	return a, alice, notes
