@@ -95,7 +95,7 @@ func makeKey(dir string, m mark, passphrase string) (mark, error) {
 	return m, writeSynced(filepath.Join(dir, keyName), b.Bytes())
 }
 
-// errWrongKey is told whenever decrypting fails for the key.
+// wrongKey gives the error of a key that does not fit its plain words.
 func wrongKey(err error) error {
 	var none *age.NoIdentityMatchError
 	if errors.As(err, &none) {

@@ -54,7 +54,9 @@ func Take(ctx context.Context, c control.Caller, o Options) (t Taken, err error)
 	note := control.BackupNote{Dir: o.Dir, Began: time.Now().UTC()}
 	err = take(ctx, c, o, &t)
 	note.Name, note.Ended, note.Messages, note.Bytes = t.Name, time.Now().UTC(), t.Messages, t.Bytes
-	if err != nil {
+	if ctx.Err() != nil {
+		note.Problem = "it was interrupted"
+	} else if err != nil {
 		note.Problem = err.Error()
 	} else if len(t.Problems) > 0 {
 		note.Problem = fmt.Sprintf("%d message files could not be saved as they ought to be", len(t.Problems))
@@ -77,7 +79,7 @@ func take(ctx context.Context, c control.Caller, o Options, t *Taken) error {
 	}
 	o.Progress(Progress{What: "the database"})
 	err = hold(ctx, c, func(ctx context.Context, held control.BackupHeld) error {
-		return v.take1(ctx, held, o, t)
+		return v.fill(ctx, held, o, t)
 	})
 	if err == nil && o.Keep > 0 {
 		t.Removed, err = v.prune(o.Keep)
@@ -89,7 +91,7 @@ func take(ctx context.Context, c control.Caller, o Options, t *Taken) error {
 func room(err error, dir string) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return &Problem{Text: "the disk that holds " + dir + " is full", Err: err,
-			Next: "make room and run it again: it goes on where it stopped; --keep N removes older backups"}
+			Next: "make room and run it again: it goes on where it stopped"}
 	}
 	return err
 }
@@ -125,8 +127,8 @@ func hold(ctx context.Context, c control.Caller, fn func(context.Context, contro
 	return err
 }
 
-// take1 fills the folder of one backup and gives it its name at the end.
-func (v *vault) take1(ctx context.Context, held control.BackupHeld, o Options, t *Taken) error {
+// fill fills the folder of one backup and gives it its name at the end.
+func (v *vault) fill(ctx context.Context, held control.BackupHeld, o Options, t *Taken) error {
 	if err := v.dropUnfinished(); err != nil {
 		return err
 	}

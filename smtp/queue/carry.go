@@ -28,20 +28,15 @@ func Carry(ctx context.Context, from, to Queued) (waiting int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("carry the queue: %w", err)
 	}
+	// What both know is put in anew as well: its body may have been delivered to
+	// somebody of ours in between, who is to find its file as one without a row.
 	for qid, m := range older {
-		if _, waits := newer[qid]; !waits {
-			if err := to.finished(ctx, qid, m); err != nil {
-				return 0, fmt.Errorf("carry message %d: %w", qid, err)
-			}
+		if err := to.drop(ctx, qid, m); err != nil {
+			return 0, fmt.Errorf("carry message %d: %w", qid, err)
 		}
 	}
 	for qid, m := range newer {
-		if known, there := older[qid]; there && known.mid == m.mid {
-			err = to.recipients(ctx, qid, m)
-		} else {
-			err = to.add(ctx, qid, m, from)
-		}
-		if err != nil {
+		if err := to.add(ctx, qid, m, from); err != nil {
 			return 0, fmt.Errorf("carry message %d: %w", qid, err)
 		}
 	}
@@ -50,7 +45,6 @@ func Carry(ctx context.Context, from, to Queued) (waiting int, err error) {
 
 // parcel is a message's row with its recipients', as they are.
 type parcel struct {
-	mid    string
 	body   blob.ID
 	row    []any // of messageColumns but body
 	people [][]any
@@ -72,16 +66,16 @@ func carried(ctx context.Context, db *sqlite.DB) (all map[int64]*parcel, err err
 		defer rows.Close()
 		for rows.Next() {
 			var qid, account, verified, utf8, eightbit, size, created int64
-			var reverse, envid, ret string
+			var mid, reverse, envid, ret string
 			var prefix []byte
 			m := &parcel{}
-			if err := rows.Scan(&qid, &m.body, &m.mid, &account, &verified, &reverse, &utf8, &eightbit, &envid, &ret, &prefix, &size, &created); err != nil {
+			if err := rows.Scan(&qid, &m.body, &mid, &account, &verified, &reverse, &utf8, &eightbit, &envid, &ret, &prefix, &size, &created); err != nil {
 				return err
 			}
 			if prefix == nil {
 				prefix = []byte{}
 			}
-			m.row = []any{m.mid, account, verified, reverse, utf8, eightbit, envid, ret, prefix, size, created}
+			m.row = []any{mid, account, verified, reverse, utf8, eightbit, envid, ret, prefix, size, created}
 			all[qid] = m
 		}
 		if err := rows.Err(); err != nil {
@@ -112,8 +106,8 @@ func carriedPeople(tx *sqlite.Tx, all map[int64]*parcel) error {
 	return rows.Err()
 }
 
-// finished drops a message that has left since.
-func (q Queued) finished(ctx context.Context, qid int64, m *parcel) error {
+// drop takes a message out, and leaves its files alone.
+func (q Queued) drop(ctx context.Context, qid int64, m *parcel) error {
 	return q.DB.Update(ctx, func(tx *sqlite.Tx) error {
 		if _, err := tx.Exec(`DELETE FROM queue_recipient WHERE message = ?`, qid); err != nil {
 			return err
@@ -122,16 +116,6 @@ func (q Queued) finished(ctx context.Context, qid int64, m *parcel) error {
 			return err
 		}
 		return q.Blobs.Disown(tx, m.body)
-	})
-}
-
-// recipients brings those of a message that both know to their present state.
-func (q Queued) recipients(ctx context.Context, qid int64, m *parcel) error {
-	return q.DB.Update(ctx, func(tx *sqlite.Tx) error {
-		if _, err := tx.Exec(`DELETE FROM queue_recipient WHERE message = ?`, qid); err != nil {
-			return err
-		}
-		return m.insertPeople(tx, qid)
 	})
 }
 
