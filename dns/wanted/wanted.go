@@ -164,6 +164,11 @@ func (s *Source) SetChoices(tx *sqlite.Tx, name message.Domain, c Choices) error
 	return s.Accounts.SetSetting(tx, choicesKey(name), c)
 }
 
+// Forget drops the choices for a domain that is given up.
+func (s *Source) Forget(tx *sqlite.Tx, name message.Domain) error {
+	return s.Accounts.SetSetting(tx, choicesKey(name), nil)
+}
+
 func choicesKey(name message.Domain) string { return "zone/" + string(name) }
 
 // Certificate reads what SetCertificate wrote.

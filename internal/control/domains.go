@@ -130,7 +130,12 @@ func (o *Ops) domainRemove(ctx context.Context, in OneDomain) (None, error) {
 	if err != nil {
 		return None{}, err
 	}
-	return None{}, o.DB.Update(ctx, func(tx *sqlite.Tx) error { return o.Accounts.RemoveDomain(tx, name) })
+	return None{}, o.DB.Update(ctx, func(tx *sqlite.Tx) error {
+		if err := o.Accounts.RemoveDomain(tx, name); err != nil {
+			return err
+		}
+		return o.Wanted.Forget(tx, name)
+	})
 }
 
 // Alias is an alias as people see it.
