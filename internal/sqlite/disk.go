@@ -68,15 +68,15 @@ func newDisk(join bool) (*disk, error) {
 	}
 	d := &disk{tls: tls, vfs: vfs, name: fmt.Sprintf("mailstead-%x", vfs)}
 	v := (*lib.Tsqlite3_vfs)(at(vfs))
-	*v = *(*lib.Tsqlite3_vfs)(at(system))
+	inherit(v, (*lib.Tsqlite3_vfs)(at(system)))
 	copy(cbytes(vfs+size, nameRoom), d.name+"\x00")
 	state := vfs + size + nameRoom
 	d.state = (*diskState)(at(state))
 	clear(cbytes(state, int(unsafe.Sizeof(diskState{}))))
 	d.state.system, d.state.join = system, join
 	open := diskOpen
-	v.FpNext, v.FzName, v.FpAppData = 0, vfs+size, state
-	v.FszOsFile = roundUp(v.FszOsFile) + int32(unsafe.Sizeof(tail{}))
+	v.FzName, v.FpAppData = vfs+size, state
+	v.FszOsFile = roundUp((*lib.Tsqlite3_vfs)(at(system)).FszOsFile) + int32(unsafe.Sizeof(tail{}))
 	v.FxOpen = *(*uintptr)(unsafe.Pointer(&open))
 	if rc := lib.Xsqlite3_vfs_register(tls, vfs, 0); rc != lib.SQLITE_OK {
 		lib.Xsqlite3_free(tls, vfs)
@@ -84,6 +84,16 @@ func newDisk(join bool) (*disk, error) {
 		return nil, &Error{Code: int(rc), Msg: "register VFS"}
 	}
 	return d, nil
+}
+
+// inherit takes the system's functions over. Field by field: its link to the
+// next VFS changes under a lock of the library when another database is opened.
+func inherit(v, s *lib.Tsqlite3_vfs) {
+	*v = lib.Tsqlite3_vfs{
+		FiVersion: s.FiVersion, FmxPathname: s.FmxPathname, FxDelete: s.FxDelete, FxAccess: s.FxAccess,
+		FxFullPathname: s.FxFullPathname, FxDlOpen: s.FxDlOpen, FxDlError: s.FxDlError, FxDlSym: s.FxDlSym, FxDlClose: s.FxDlClose, FxRandomness: s.FxRandomness, FxSleep: s.FxSleep, FxCurrentTime: s.FxCurrentTime, FxGetLastError: s.FxGetLastError, FxCurrentTimeInt64: s.FxCurrentTimeInt64, FxSetSystemCall: s.FxSetSystemCall,
+		FxGetSystemCall: s.FxGetSystemCall, FxNextSystemCall: s.FxNextSystemCall,
+	}
 }
 
 func roundUp(n int32) int32 { return (n + 7) &^ 7 }
