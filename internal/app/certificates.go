@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -24,7 +25,7 @@ func (a *App) certificates() acme.Options {
 	return acme.Options{
 		Dir: filepath.Join(cfg.Data, "acme"), Hostname: cfg.Hostname, CertFile: cfg.TLSCert, KeyFile: cfg.TLSKey, Log: a.Log,
 		Door: func(name string) net.Addr { return a.Addr(name) }, DNS: a.dnsProvider,
-		Resolver: a.Resolver, Server: cfg.DNS.Resolver, TLSA: a.publishedTLSA,
+		Resolver: freshDNS{a.Resolver}, Server: cfg.DNS.Resolver, TLSA: a.publishedTLSA,
 		Changed: func() {
 			select {
 			case a.certChanged <- struct{}{}:
@@ -119,6 +120,30 @@ func (a *App) dnsProvider(ctx context.Context, name string) (acme.DNSProvider, b
 		return p, err == nil, err
 	}
 	return nil, false, nil
+}
+
+// freshDNS looks addresses up without the cache: that a name was missing a
+// minute ago is no reason to let its certificate wait after it was published.
+type freshDNS struct{ *dns.Client }
+
+// LookupAddr implements dns.Resolver.
+func (f freshDNS) LookupAddr(ctx context.Context, host string) ([]netip.Addr, bool, error) {
+	var addrs []netip.Addr
+	for _, typ := range []string{"A", "AAAA"} {
+		answer, err := f.Ask(ctx, dns.Question{Name: host, Type: typ, Recursive: true})
+		if err != nil {
+			return nil, false, err
+		}
+		for _, r := range answer.Of(typ) {
+			if ip, err := netip.ParseAddr(r.Data); err == nil {
+				addrs = append(addrs, ip)
+			}
+		}
+	}
+	if len(addrs) == 0 {
+		return nil, false, &dns.NotExistError{Name: host, Type: "address"}
+	}
+	return addrs, false, nil
 }
 
 // leastTLSATTL is how long others may remember an answer at least: a resolver

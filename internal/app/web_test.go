@@ -103,6 +103,15 @@ func do[Out any](h *house, name string, in any) Out {
 	return out
 }
 
+func statusOf(all control.Certificates, name string) acme.Status {
+	for _, s := range all.Names {
+		if s.Name == name {
+			return s
+		}
+	}
+	return acme.Status{}
+}
+
 // browser believes the CA, and finds every name at our doors.
 func (h *house) browser() *http.Client {
 	return &http.Client{
@@ -165,6 +174,20 @@ func TestCertificatesReachEveryDoor(t *testing.T) {
 		if n.Origin != acme.FromACME || n.Problem != nil {
 			t.Errorf("%s: from %s, %v", n.Name, n.Origin, n.Problem)
 		}
+	}
+
+	// A name that was not there a moment ago comes when it is published.
+	do[control.Domain](h, "domain.add", control.OneDomain{Name: "late.test"})
+	got = do[control.Certificates](h, "certificate.obtain", control.CertificateNames{})
+	if p := statusOf(got, "mta-sts.late.test").Problem; p == nil || p.Kind != acme.DNSProblem {
+		t.Errorf("a name without an address: %v", p)
+	}
+	if err := h.world.Zone("late.test", "@ NS ns\nmta-sts A 127.0.0.1\n"); err != nil {
+		t.Fatal(err)
+	}
+	got = do[control.Certificates](h, "certificate.obtain", control.CertificateNames{Names: []string{"mta-sts.late.test"}})
+	if s := statusOf(got, "mta-sts.late.test"); s.Problem != nil || s.Origin != acme.FromACME {
+		t.Errorf("after it was published: %+v", s)
 	}
 
 	b := h.browser()
