@@ -75,6 +75,9 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 		return s, err
 	}
 	s.onClose(func(context.Context) error { return giveLock(lock) })
+	if err := control.DropHeld(cfg.Data); err != nil {
+		log.Warn("copies for a backup that was broken off", "err", err)
+	}
 
 	if Missing(cfg.Data) {
 		return s, &MissingError{cfg.Data}

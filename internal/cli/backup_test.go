@@ -350,7 +350,16 @@ func TestBackupHoldsWhatIsDeleted(t *testing.T) {
 		return nil
 	})
 	contains(t, h.types(done, "backup", "verify", vault), "30 messages")
-	if left, _ := filepath.Glob(filepath.Join(h.data, "snapshots", "backup-*")); len(left) > 0 {
+	// Neither the backup nor a process that died in the middle leaves its copy.
+	held := filepath.Join(h.data, "snapshots", "backup-*")
+	if left, _ := filepath.Glob(held); len(left) > 0 {
+		t.Errorf("left over: %q", left)
+	}
+	if err := os.Mkdir(filepath.Join(h.data, "snapshots", "backup-123"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.types(done, "account", "list")
+	if left, _ := filepath.Glob(held); len(left) > 0 {
 		t.Errorf("left over: %q", left)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -123,7 +124,6 @@ func (o *Ops) backupHold(ctx context.Context, _ None, r io.Reader, w io.Writer) 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	dropStale(dir)
 	tmp, err := os.MkdirTemp(dir, holdPrefix)
 	if err != nil {
 		return err
@@ -154,17 +154,14 @@ func (o *Ops) backupHold(ctx context.Context, _ None, r io.Reader, w io.Writer) 
 // holdPrefix begins the names of folders with copies that are being backed up.
 const holdPrefix = "backup-"
 
-// dropStale removes what a server that died left. No backup takes two days.
-func dropStale(dir string) {
-	old, err := filepath.Glob(filepath.Join(dir, holdPrefix+"*"))
-	if err != nil {
-		return
-	}
+// DropHeld removes the copies that a process which died left in a data directory.
+// Its caller has just taken the lock.
+func DropHeld(data string) error {
+	old, err := filepath.Glob(filepath.Join(data, "snapshots", holdPrefix+"*"))
 	for _, path := range old {
-		if info, err := os.Stat(path); err == nil && time.Since(info.ModTime()) > 48*time.Hour {
-			os.RemoveAll(path)
-		}
+		err = errors.Join(err, os.RemoveAll(path))
 	}
+	return err
 }
 
 // backupKey gives the key that turns a message's hash into its name in an
