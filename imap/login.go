@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-imap/v2"
@@ -210,6 +211,9 @@ func (s *session) scram(ctx context.Context, x *exchange, how string, bindings m
 	}
 	scram := s.srv.Accounts.SCRAM(ctx, login, bindings)
 	response, err := x.ask(nil)
+	if err == nil && bytes.HasPrefix(response, []byte("p=")) != strings.HasSuffix(how, "-PLUS") {
+		return reply{}, bad("the channel binding does not fit the mechanism") // RFC 5802, 6
+	}
 	for err == nil {
 		var challenge []byte
 		var done bool

@@ -17,7 +17,10 @@ const defaultLog = 20_000
 const pause = 20 * time.Millisecond
 
 // Retention is after how many days mail in Trash and Junk goes; 0 is never.
-type Retention struct{ Trash, Junk int }
+type Retention struct {
+	Trash int `json:"trash_days"`
+	Junk  int `json:"junk_days"`
+}
 
 // Retention of an account, 30 days each unless it was set.
 func (s *Store) Retention(ctx context.Context, account int64) (r Retention, err error) {

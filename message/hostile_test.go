@@ -61,31 +61,48 @@ func hostile() map[string]string {
 	}
 }
 
+// hostileTime is the bar of a machine that does nothing else.
+const hostileTime = 100 * time.Millisecond
+
+// TestHostileShapes holds memory always, and time where nothing slows it: a
+// busy machine gets more tries, and the race detector ten times as long.
 func TestHostileShapes(t *testing.T) {
+	limit := hostileTime
+	if testing.Short() { // as under the race detector
+		limit *= 10
+	}
 	for name, s := range hostile() {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		start := time.Now()
-		p := scan(t, s)
-		sum, err := Summarize(strings.NewReader(s), int64(len(s)), p)
-		if err != nil {
-			t.Fatal(err)
+		took, used := readHostile(t, s)
+		for try := 0; took > limit && try < 5; try++ {
+			again, _ := readHostile(t, s)
+			took = min(took, again)
 		}
-		env := AppendEnvelope(nil, p.Envelope)
-		body := AppendBodyStructure(nil, p, true)
-		parts := MarshalParts(p)
-		took := time.Since(start)
-		runtime.ReadMemStats(&after)
-		used := after.TotalAlloc - before.TotalAlloc
-		// Generous for a loaded machine and the race detector; the bar is 100 ms.
-		if took > 2*time.Second || used > 20<<20 {
+		if took > limit || used > 20<<20 {
 			t.Errorf("%s: %v, %d KiB", name, took, used>>10)
 		}
 		if testing.Verbose() {
-			t.Logf("%-24s %8v %6d KiB, wire %d KiB", name, took.Round(10*time.Microsecond), used>>10, (len(env)+len(body)+len(parts)+len(sum.Subject))>>10)
+			t.Logf("%-24s %8v %6d KiB", name, took.Round(10*time.Microsecond), used>>10)
 		}
-		checkWire(t, env)
-		checkWire(t, body)
-		checkMarshal(t, p)
 	}
+}
+
+// readHostile does with a message all that storing it does.
+func readHostile(t *testing.T, s string) (took time.Duration, used uint64) {
+	t.Helper()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start := time.Now()
+	p := scan(t, s)
+	if _, err := Summarize(strings.NewReader(s), int64(len(s)), p); err != nil {
+		t.Fatal(err)
+	}
+	env := AppendEnvelope(nil, p.Envelope)
+	body := AppendBodyStructure(nil, p, true)
+	MarshalParts(p)
+	took = time.Since(start)
+	runtime.ReadMemStats(&after)
+	checkWire(t, env)
+	checkWire(t, body)
+	checkMarshal(t, p)
+	return took, after.TotalAlloc - before.TotalAlloc
 }

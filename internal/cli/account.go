@@ -7,6 +7,7 @@ import (
 
 	"mailstead/internal/config"
 	"mailstead/internal/control"
+	"mailstead/mailbox"
 )
 
 type accountCommand struct {
@@ -20,6 +21,7 @@ type accountCommand struct {
 	Delete      accountDelete      `cmd:"" help:"Delete an account: says first what happens; 30 days to take it back."`
 	Undelete    accountUndelete    `cmd:"" help:"Take a deleted account back."`
 	Quota       accountQuota       `cmd:"" help:"Limit how much mail an account holds."`
+	Retention   accountRetention   `cmd:"" help:"How long mail stays in Trash and Junk."`
 	Address     addressCommand     `cmd:"" help:"Further addresses of an account."`
 	AppPassword appPasswordCommand `cmd:"" help:"Passwords for single programs, revoked one by one."`
 }
@@ -195,6 +197,7 @@ func (c *accountSet) Run(p *program) error {
 type accountPassword struct {
 	who
 	passwordFlag
+	OldPasswordFile string `placeholder:"FILE" help:"Change it as the person does: the old password, in the first line of FILE, is proven first."`
 }
 
 func (accountPassword) Help() string {
@@ -213,7 +216,13 @@ func (c *accountPassword) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	a, err = call[control.Account](p, "account.password", control.NewPassword{Address: c.Address, Password: password})
+	in := control.NewPassword{Address: c.Address, Password: password}
+	if c.OldPasswordFile != "" {
+		if in.Old, err = firstLine(p, c.OldPasswordFile); err != nil {
+			return err
+		}
+	}
+	a, err = call[control.Account](p, "account.password", in)
 	if err != nil {
 		return err
 	}
@@ -282,4 +291,34 @@ func (c *accountQuota) Run(p *program) error {
 	return p.show(a, func(w io.Writer) {
 		fmt.Fprintf(w, "The quota of %s is %s; it holds %s.\n", clean(a.Address), quotaText(a.Quota), bytesText(a.Bytes))
 	})
+}
+
+type accountRetention struct {
+	who
+	Trash *int `placeholder:"DAYS" help:"Days that mail stays in Trash; 0 for ever."`
+	Junk  *int `placeholder:"DAYS" help:"Days that mail stays in Junk; 0 for ever."`
+}
+
+func (accountRetention) Help() string {
+	return `Without --trash and --junk it says how it is; 30 days each from the start.
+
+Example:
+  mailstead account retention bob@example.org --trash 90 --junk 14`
+}
+
+func (c *accountRetention) Run(p *program) error {
+	r, err := call[mailbox.Retention](p, "account.retention", control.NewRetention{Address: c.Address, Trash: c.Trash, Junk: c.Junk})
+	if err != nil {
+		return err
+	}
+	return p.show(r, func(w io.Writer) {
+		fmt.Fprintf(w, "Mail stays in Trash %s, in Junk %s.\n", daysText(r.Trash), daysText(r.Junk))
+	})
+}
+
+func daysText(n int) string {
+	if n == 0 {
+		return "for ever"
+	}
+	return plural(int64(n), "day", "days")
 }

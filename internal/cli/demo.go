@@ -13,7 +13,7 @@ import (
 
 type demoCommand struct {
 	Once     bool `help:"End after the self-check."`
-	BasePort int  `placeholder:"PORT" help:"First of five fixed ports: SMTP, submission, submissions, IMAP, IMAPS. Without it free ones are taken."`
+	BasePort int  `placeholder:"PORT" help:"First of eight fixed ports: SMTP, submission, submissions, IMAP, IMAPS, HTTP, HTTPS, metrics. Without it free ones are taken."`
 }
 
 func (demoCommand) Help() string {
@@ -49,6 +49,9 @@ type demoReady struct {
 }
 
 func (c *demoCommand) Run(p *program) error {
+	if c.BasePort < 0 || c.BasePort > 65535-7 {
+		return usageError{hinted{fmt.Errorf("%d cannot be the first of eight ports", c.BasePort), "a port from 1024 to 65528 needs no root"}}
+	}
 	out := demoOutput{p}
 	out.title()
 	began := time.Now()

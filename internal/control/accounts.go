@@ -3,10 +3,12 @@ package control
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"mailstead/account"
 	"mailstead/internal/sqlite"
+	"mailstead/mailbox"
 	"mailstead/message"
 )
 
@@ -208,12 +210,20 @@ func (o *Ops) change(ctx context.Context, address string, fn func(tx *sqlite.Tx,
 type NewPassword struct {
 	Address  string `json:"address"`
 	Password string `json:"password"`
+	Old      string `json:"old,omitempty"` // when the person changes it: proven first
 }
 
 func (o *Ops) accountPassword(ctx context.Context, in NewPassword) (Account, error) {
 	who, err := o.find(ctx, in.Address)
 	if err != nil {
 		return Account{}, err
+	}
+	if in.Old != "" {
+		login := account.Login{Name: in.Address, Scope: account.Web, Remote: netip.IPv6Loopback()}
+		if err := o.Accounts.ChangePassword(ctx, login, in.Old, in.Password); err != nil {
+			return Account{}, err
+		}
+		return o.account(ctx, who)
 	}
 	secret, err := o.Accounts.Secret(ctx, who.ID, in.Password)
 	if err != nil {
@@ -249,6 +259,35 @@ func (o *Ops) accountQuota(ctx context.Context, in NewQuota) (Account, error) {
 	return o.change(ctx, in.Address, func(tx *sqlite.Tx, id int64) error {
 		return o.Mail.SetQuota(tx, id, in.Bytes)
 	})
+}
+
+// NewRetention is what account.retention takes: days that mail stays in Trash and
+// Junk, 0 for ever; nil leaves it as it is.
+type NewRetention struct {
+	Address string `json:"address"`
+	Trash   *int   `json:"trash,omitempty"`
+	Junk    *int   `json:"junk,omitempty"`
+}
+
+func (o *Ops) accountRetention(ctx context.Context, in NewRetention) (mailbox.Retention, error) {
+	who, err := o.find(ctx, in.Address)
+	if err != nil {
+		return mailbox.Retention{}, err
+	}
+	r, err := o.Mail.Retention(ctx, who.ID)
+	if err != nil {
+		return mailbox.Retention{}, err
+	}
+	for _, set := range []struct{ from, to *int }{{in.Trash, &r.Trash}, {in.Junk, &r.Junk}} {
+		if set.from == nil {
+			continue
+		}
+		if *set.from < 0 {
+			return mailbox.Retention{}, invalid("0 keeps mail for ever", "%d days", *set.from)
+		}
+		*set.to = *set.from
+	}
+	return r, o.DB.Update(ctx, func(tx *sqlite.Tx) error { return o.Mail.SetRetention(tx, who.ID, r) })
 }
 
 // OneAddress is what account.address.add and remove take.

@@ -19,6 +19,7 @@ func operations() []operation {
 		op("account.password", (*Ops).accountPassword),
 		op("account.disable", (*Ops).accountDisable),
 		op("account.quota", (*Ops).accountQuota),
+		op("account.retention", (*Ops).accountRetention),
 		op("account.plan", (*Ops).accountPlan),
 		op("account.delete", (*Ops).accountDelete),
 		op("account.undelete", (*Ops).accountUndelete),

@@ -32,28 +32,29 @@ const (
 	Login     = "login"
 )
 
-// Event is one thing that happened. Unused fields stay zero.
+// Event is one thing that happened. Unused fields stay zero. Its JSON has the
+// keys of the log; dur is in nanoseconds.
 type Event struct {
-	Time        time.Time
-	Kind        string // a constant above, or a room's own
-	CID         string // connection
-	MID         string // our id of the message, as in "250 2.0.0 ID"
-	QID         int64  // queue item
-	Account     int64
-	Mailbox     string
-	UID         uint32
-	Remote      netip.Addr
-	Host        string // the other server: "mx.example.org [192.0.2.1]"
-	ReversePath string
-	Rcpt        string
-	Reply       string // what was said on the wire
-	Reason      string // plain words
-	MessageID   string // without brackets
-	Size        int64
-	Dur         time.Duration
-	Next        time.Time // of a deferred message's next attempt
-	Err         string
-	Kept        bool // its trace rode in a commit; the trace sink passes it by
+	Time        time.Time     `json:"time"`
+	Kind        string        `json:"kind"`          // a constant above, or a room's own
+	CID         string        `json:"cid,omitempty"` // connection
+	MID         string        `json:"mid,omitempty"` // our id of the message, as in "250 2.0.0 ID"
+	QID         int64         `json:"qid,omitempty"` // queue item
+	Account     int64         `json:"account,omitempty"`
+	Mailbox     string        `json:"mailbox,omitempty"`
+	UID         uint32        `json:"uid,omitempty"`
+	Remote      netip.Addr    `json:"remote,omitzero"`
+	Host        string        `json:"host,omitempty"` // the other server: "mx.example.org [192.0.2.1]"
+	ReversePath string        `json:"reverse_path,omitempty"`
+	Rcpt        string        `json:"rcpt,omitempty"`
+	Reply       string        `json:"reply,omitempty"`      // what was said on the wire
+	Reason      string        `json:"reason,omitempty"`     // plain words
+	MessageID   string        `json:"message_id,omitempty"` // without brackets
+	Size        int64         `json:"size,omitempty"`
+	Dur         time.Duration `json:"dur,omitempty"`
+	Next        time.Time     `json:"next,omitzero"` // of a deferred message's next attempt
+	Err         string        `json:"err,omitempty"`
+	Kept        bool          `json:"-"` // its trace rode in a commit; the trace sink passes it by
 }
 
 // Sink takes events; it never blocks for long.
