@@ -2,6 +2,7 @@ package acme
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -59,7 +60,10 @@ func (c *Certificates) Roll(ctx context.Context, name string) error {
 		return fmt.Errorf("roll the key of %s: it is in a file of yours, %s", name, c.o.KeyFile)
 	}
 	if err := c.live(ctx, name); err != nil {
-		c.hold(name, err.Error())
+		var held *HeldBackError
+		if errors.As(err, &held) {
+			c.hold(name, held.Why)
+		}
 		return err
 	}
 	c.hold(name, "")

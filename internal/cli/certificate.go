@@ -73,7 +73,7 @@ func (p *program) printCertificates(w io.Writer, v control.Certificates) {
 			fmt.Fprintf(w, "\n%s: %s\n%s\n", clean(n.Name), clean(n.Problem.Sentence), clean(n.Problem.Fix))
 		}
 		if n.HeldBack != "" {
-			fmt.Fprintf(w, "\n%s\n", clean(n.HeldBack))
+			fmt.Fprintf(w, "\n%s: the next key is held back: %s.\n", clean(n.Name), clean(n.HeldBack))
 		}
 	}
 	if v.Account != "" {
