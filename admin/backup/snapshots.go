@@ -1,12 +1,3 @@
-// Package backup makes copies of what the server keeps and keeps the right ones.
-// So far these are the hourly snapshots of mailstead.db: the index alone, beside
-// the message files, from which a damaged or lost database is set up again.
-// They are no protection against a lost disk.
-//
-// A snapshot is written under a temporary name, synced, and then named by its
-// time: what has its name is whole. internal/sqlite does that; this room knows
-// when, where and how many. Snapshots taken before a migration have other names
-// and are left alone.
 package backup
 
 import (
