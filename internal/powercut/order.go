@@ -108,7 +108,7 @@ func (d *Disk) promise(a Ack, db, messages string, calls []Call) string {
 		}
 		return ""
 	}
-	switch d.committed(a.Row, wal, db) {
+	switch d.rows(a.Row, wal, db) {
 	case unwritten:
 		return "its rows were not written"
 	case unsynced:
@@ -128,8 +128,20 @@ const (
 	safe
 )
 
-// committed tells how far a row is: it is safe when from its frame in the log
-// to the frame that ends its transaction all bytes are.
+// rows tells how far the rows of a message are. Where a page of the database
+// ends within the bytes that are looked for, one half of them is still whole.
+func (d *Disk) rows(row string, wal *node, db string) state {
+	half := len(row) / 2
+	for _, part := range []string{row, row[half:], row[:half]} {
+		if how := d.committed(part, wal, db); how != unwritten {
+			return how
+		}
+	}
+	return unwritten
+}
+
+// committed tells how far bytes of a row are: they are safe when from their frame in the
+// log to the frame that ends its transaction all bytes are.
 func (d *Disk) committed(row string, wal *node, db string) state {
 	if main := d.find(db); main != nil && bytes.Contains(main.safe, []byte(row)) {
 		return safe
