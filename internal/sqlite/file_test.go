@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"testing/fstest"
 )
@@ -138,9 +139,12 @@ func TestLogStaysBounded(t *testing.T) {
 	dir := t.TempDir()
 	db := openAt(t, filepath.Join(dir, "kv.db"), Options{Synchronous: "NORMAL"})
 	stop := make(chan bool)
+	var readers sync.WaitGroup
+	// The readers end before the database does: one that read on would find it closed.
+	defer readers.Wait()
 	defer close(stop)
 	for range 2 {
-		go func() {
+		readers.Go(func() {
 			for {
 				select {
 				case <-stop:
@@ -149,7 +153,7 @@ func TestLogStaysBounded(t *testing.T) {
 					count(t, db)
 				}
 			}
-		}()
+		})
 	}
 	var most int64
 	for i := range 1500 {
