@@ -53,7 +53,7 @@ func (d *Doctor) checkLists(ctx context.Context) []check.Finding {
 	if len(found) == len(results) && !slices.ContainsFunc(found, func(f check.Finding) bool { return f.Severity != check.Info }) {
 		return one(silence(id, found))
 	}
-	return found
+	return d.unlessRelayed(ctx, found)
 }
 
 // silence makes one note of it when no list could be asked.
@@ -123,7 +123,7 @@ func listing(id string, l List, a netip.Addr, codes []netip.Addr) check.Finding 
 	evidence := fmt.Sprintf("%s says %s of %s.", l.Zone, strings.Join(names, ", "), a)
 	if policy {
 		return problem(id, about, fmt.Sprintf("The provider of %s has declared that no mail server should be there; many servers refuse its mail.", a), evidence,
-			"Have it taken out at "+l.Look+", which is granted to mail servers, or send through a smart host.")
+			"Have it taken out at "+l.Look+", which is granted to mail servers, or send through a smart host (`mailstead smarthost set NAME`).")
 	}
 	return problem(id, about, fmt.Sprintf("The block list %s has the address %s; many servers refuse mail from it.", l.Zone, a), evidence,
 		"Find out why and have it taken out at "+l.Look+". An address that you were given a short time ago may have earned it under somebody else.")

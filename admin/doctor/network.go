@@ -23,7 +23,14 @@ type Network struct {
 	// Public gives the host's public addresses as the operator or the interfaces
 	// say them.
 	Public func(context.Context) ([]netip.Addr, error)
-	Relay  string // the smart host that takes all mail, "" for none
+	// Relay gives the smart host that takes all mail; nil is none.
+	Relay func(context.Context) (Relay, error)
+}
+
+// Relay is a smart host that takes all mail; Host is "" where there is none.
+type Relay struct {
+	Host string
+	Try  func(context.Context) error // signs in and sends nothing
 }
 
 // ErrNoTool says that a program of the system is not there.
@@ -41,6 +48,7 @@ func (d *Doctor) networkChecks() []check.Check {
 		{ID: "net.addresses", Title: "the host's addresses", Run: when(n.Public != nil && d.Host.Addresses != nil, d.checkAddresses)},
 		{ID: "net.outgoing.ipv4", Title: "whether mail can leave by IPv4", Run: when(len(n.Probes) > 0, d.checkOutgoing("net.outgoing.ipv4", "tcp4", "IPv4", netip.Addr.Is4))},
 		{ID: "net.outgoing.ipv6", Title: "whether mail can leave by IPv6", Run: when(len(n.Probes) > 0, d.checkOutgoing("net.outgoing.ipv6", "tcp6", "IPv6", netip.Addr.Is6))},
+		{ID: "net.smarthost", Title: "the smart host that takes all mail", Run: when(n.Relay != nil, d.checkSmartHost)},
 		{ID: "net.reverse", Title: "the reverse names of the host's addresses", Run: when(n.Public != nil, d.checkReverse)},
 		{ID: "net.blocklist", Title: "block lists", Run: when(len(n.Lists) > 0 && n.Public != nil, d.checkLists)},
 	}

@@ -63,16 +63,16 @@ func (d *Doctor) checkOutgoing(id, network, family string, of func(netip.Addr) b
 			count[r.kind]++
 			evidence = append(evidence, d.Network.Probes[i].Host+": "+r.detail)
 		}
-		return one(d.judgeOutgoing(id, family, count, strings.Join(evidence, "\n")))
+		return d.unlessRelayed(ctx, one(judgeOutgoing(id, family, count, strings.Join(evidence, "\n"))))
 	}
 }
 
 // judgeOutgoing says what the attempts mean together. One that got through is
 // enough; the others may have their own reasons.
-func (d *Doctor) judgeOutgoing(id, family string, count map[string]int, evidence string) check.Finding {
-	const ask = "Ask the provider of this machine to open port 25 outwards (most do on request), or send through a smart host. Receiving is not affected."
+func judgeOutgoing(id, family string, count map[string]int, evidence string) check.Finding {
+	const ask = "Ask the provider of this machine to open port 25 outwards (most do on request), or send through a smart host (`mailstead smarthost set NAME`). Receiving is not affected."
 	say := problem
-	if d.Network.Relay != "" || family == "IPv6" {
+	if family == "IPv6" {
 		say = info // nothing needs this way
 	}
 	switch {

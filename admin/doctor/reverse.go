@@ -69,7 +69,7 @@ func (d *Doctor) checkReverse(ctx context.Context) []check.Finding {
 	for _, a := range public {
 		found = append(found, d.reverse(ctx, id, a))
 	}
-	return found
+	return d.unlessRelayed(ctx, found)
 }
 
 func (d *Doctor) reverse(ctx context.Context, id string, a netip.Addr) check.Finding {

@@ -8,6 +8,7 @@
 //
 //	zone/DOMAIN        Choices   policies of the domain, what to merge
 //	zone/certificate   Certificate   keys and authority of the host, written by acme's events
+//	zone/include       []string      whose SPF that of every domain includes: the smart host's
 //	zone/addresses     []netip.Addr  the host's public addresses, where they are not its interfaces' (NAT)
 package wanted
 
@@ -17,6 +18,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"mailstead/account"
@@ -32,7 +34,7 @@ type Choices struct {
 	DMARC    string   `json:"dmarc,omitempty"`        // "" is none
 	MTASTS   string   `json:"mta_sts,omitempty"`      // testing, enforce, none; "" is testing
 	Reports  string   `json:"reports,omitempty"`      // address; "" is reports@DOMAIN
-	Include  []string `json:"include,omitempty"`      // of SPF: the smart host's domain
+	Include  []string `json:"include,omitempty"`      // of SPF, beside those of all domains
 	Existing []string `json:"existing_spf,omitempty"` // SPF records found at set-up
 }
 
@@ -81,6 +83,15 @@ func (s *Source) Settings(ctx context.Context, name message.Domain) (zone.Settin
 		return z, err
 	}
 	z.Include, z.ExistingSPF = choices.Include, choices.Existing
+	everywhere, err := s.Include(ctx)
+	if err != nil {
+		return z, err
+	}
+	for _, name := range everywhere {
+		if !slices.Contains(z.Include, name) {
+			z.Include = append(z.Include, name)
+		}
+	}
 	reports := message.Address{Local: "reports", Domain: name}
 	if choices.Reports != "" {
 		if reports, err = message.ParseAddress(choices.Reports); err != nil {

@@ -45,6 +45,13 @@ func network(resolver *dns.Client, public func(context.Context) ([]netip.Addr, e
 	}
 }
 
+// network is the Internet with our way into it.
+func (s *Stores) network() doctor.Network {
+	n := network(s.Resolver, s.Wanted.Addresses)
+	n.Relay = s.relay
+	return n
+}
+
 func publicOnes(addresses func() ([]netip.Addr, error)) ([]netip.Addr, error) {
 	all, err := addresses()
 	var list []netip.Addr
@@ -62,7 +69,7 @@ func (s *Stores) NewDoctor() *doctor.Doctor {
 	return &doctor.Doctor{
 		Config:  s.Config,
 		Host:    doctor.Here(),
-		Network: network(s.Resolver, s.Wanted.Addresses),
+		Network: s.network(),
 		Memory:  memory,
 		Domains: s.domainChecks,
 		Server: doctor.Server{

@@ -29,6 +29,7 @@ func (a *App) compose() error {
 	})
 	a.out = &outbound.Outbound{
 		Hostname: cfg.Hostname, Resolver: a.Resolver, Dial: a.o.Dial, Port: a.o.Port, Roots: a.o.Roots, Own: a.own(), NoIPv6: a.noIPv6.Load,
+		SmartHost: a.smartHost,
 	}
 	a.route = a.routes(local.Queued{Agent: agent}, a.out)
 

@@ -144,8 +144,8 @@ func (e *MissingError) Hint() string {
 func (s *Stores) Ops(version string) *control.Ops {
 	return &control.Ops{
 		DB: s.DB, Accounts: s.Accounts, Mail: s.Mail, Blobs: s.Blobs, Queue: s.Queue, Trace: s.Trace, Wanted: s.Wanted,
-		DomainCheck: s.DomainCheck,
-		Doctor:      s.NewDoctor(), Data: s.Config.Data, Version: version, Rebuilt: s.Rebuilt,
+		DomainCheck: s.DomainCheck, TrySmartHost: s.trySmartHost,
+		Doctor: s.NewDoctor(), Data: s.Config.Data, Version: version, Rebuilt: s.Rebuilt,
 	}
 }
 

@@ -41,6 +41,7 @@ type root struct {
 	DNS         dnsCommand         `cmd:"" name:"dns" help:"The records of the domains in the DNS."`
 	Alias       aliasCommand       `cmd:"" help:"Addresses that lead to several people."`
 	Queue       queueCommand       `cmd:"" help:"Mail on its way out."`
+	Smarthost   smarthostCommand   `cmd:"" name:"smarthost" help:"One server that takes all mail, where port 25 is closed on the way out."`
 	Import      importCommand      `cmd:"" help:"Bring mail from mbox, Maildir or message files."`
 	Export      exportCommand      `cmd:"" help:"Write an account's mail into files."`
 	Trace       traceCommand       `cmd:"" help:"What happened to a message or an address, in plain words."`

@@ -36,6 +36,7 @@ import (
 	"mailstead/mailbox"
 	"mailstead/mailbox/blob"
 	"mailstead/message"
+	"mailstead/smtp/outbound"
 	"mailstead/smtp/queue"
 )
 
@@ -51,6 +52,8 @@ type Ops struct {
 	// DomainCheck looks at what the DNS says of a domain of ours.
 	DomainCheck func(context.Context, message.Domain) (*check.Domain, error)
 	Doctor      Doctor // looks for what is wrong
+	// TrySmartHost signs in at a smart host and sends nothing.
+	TrySmartHost func(context.Context, outbound.SmartHost) error
 
 	// Of a running server; nil without one.
 	Certificates *acme.Certificates

@@ -60,6 +60,10 @@ func operations() []operation {
 		op("queue.hold", (*Ops).queueHold),
 		op("queue.delete", (*Ops).queueDelete),
 
+		op("smarthost.show", (*Ops).smartHostShow),
+		op("smarthost.set", (*Ops).smartHostSet),
+		op("smarthost.remove", (*Ops).smartHostRemove),
+
 		op("backup.state", (*Ops).backupState),
 		op("backup.plan", (*Ops).backupPlan),
 		op("backup.note", (*Ops).backupNote),

@@ -94,7 +94,7 @@ func (o *Outbound) open(ctx context.Context, h host, at netip.AddrPort, p Policy
 }
 
 func (c *conn) greet(ctx context.Context, o *Outbound, h host, p Policy, plain bool) error {
-	if h.smart && o.SmartHost.ImplicitTLS {
+	if h.smart != nil && h.smart.ImplicitTLS {
 		if err := c.handshake(ctx, o, h, p); err != nil {
 			return err
 		}
@@ -110,8 +110,8 @@ func (c *conn) greet(ctx context.Context, o *Outbound, h host, p Policy, plain b
 	if err := c.startTLS(ctx, o, h, p, plain); err != nil {
 		return err
 	}
-	if h.smart && o.SmartHost.Username != "" {
-		return c.login(o.SmartHost)
+	if h.smart != nil && h.smart.Username != "" {
+		return c.login(h.smart)
 	}
 	return nil
 }

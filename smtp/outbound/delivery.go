@@ -87,6 +87,9 @@ func (d *delivery) try(ctx context.Context, h host, at netip.AddrPort, p Policy)
 	}
 	defer release()
 	key := fmt.Sprintf("%s %s %s %v", h.name, at, p.Name, p.Require)
+	if h.smart != nil { // whoever signs in anew gets a connection of their own
+		key += " " + h.smart.login()
+	}
 	for len(d.todo) > 0 && ctx.Err() == nil {
 		c := o.pool.take(key)
 		if c == nil {
@@ -134,7 +137,7 @@ func unreached(h host, at netip.AddrPort, err error) queue.Result {
 		r.Status = "4.4.2"
 		r.Reason = fmt.Sprintf("the connection to %s broke at %s: %v", h.name, se.step, se.err)
 	}
-	if h.smart && (se.step == "AUTH" || se.tls) {
+	if h.smart != nil && (se.step == "AUTH" || se.tls) {
 		r.Err = err
 	}
 	return r

@@ -78,7 +78,9 @@ type Outbound struct {
 	Policy func(ctx context.Context, d message.Domain, host string, mxSecure bool) (Policy, error)
 	Roots  *x509.CertPool // for Policy and what is told of certificates; nil means the system's
 
-	SmartHost *SmartHost // takes everything when set
+	// SmartHost gives the one server that takes everything, or nil; it is asked
+	// at each attempt, so that a change needs no restart. A nil func is none.
+	SmartHost func(context.Context) (*SmartHost, error)
 
 	PerHost  int           // connections to one host at once; 0 means 8
 	KeepIdle int           // idle connections kept for one host; 0 means 2
@@ -93,15 +95,6 @@ type Policy struct {
 	Require bool   // no delivery without TLS
 	// Verify judges the finished handshake; nil takes any certificate.
 	Verify func(tls.ConnectionState) error
-}
-
-// SmartHost is one server that takes all mail. TLS with a valid certificate is
-// demanded; AUTH PLAIN or LOGIN follows when Username is set.
-type SmartHost struct {
-	Host               string
-	Port               int  // 0 means 587, or 465 with ImplicitTLS
-	ImplicitTLS        bool // RFC 8314
-	Username, Password string
 }
 
 var _ queue.Deliverer = (*Outbound)(nil)
@@ -154,7 +147,7 @@ func (o *Outbound) Deliver(ctx context.Context, it queue.Item) []queue.Result {
 
 func (o *Outbound) policy(ctx context.Context, d message.Domain, h host) (Policy, error) {
 	switch {
-	case h.smart:
+	case h.smart != nil:
 		return Policy{Name: "smart host", Require: true, Verify: o.verify(h.name)}, nil
 	case o.Policy != nil:
 		return o.Policy(ctx, d, h.name, h.secure)

@@ -511,7 +511,8 @@ func TestSmartHost(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				o.SmartHost = &SmartHost{Host: "smart.test", Port: w.Port, Username: "us", Password: tt.password}
+				smart := SmartHost{Host: "smart.test", Port: w.Port, Username: "us", Password: tt.password}
+				o.SmartHost = func(context.Context) (*SmartHost, error) { return &smart, nil }
 				r := o.Deliver(t.Context(), item(plain, "bob@nowhere.test"))
 				if d := cmp.Diff([]string{tt.want}, brief(r)); d != "" || (r[0].Err != nil) != tt.err {
 					t.Error(d, r[0].Err)

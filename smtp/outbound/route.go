@@ -19,9 +19,9 @@ type host struct {
 	name   string // as it stands in the DNS, or an address literal
 	addrs  []netip.AddrPort
 	port   int
-	secure bool // the answer that named it was
-	smart  bool
-	bare   bool // a domain without MX records
+	secure bool       // the answer that named it was
+	smart  *SmartHost // which this is; nil for an MX
+	bare   bool       // a domain without MX records
 }
 
 // route gives the hosts in the order to try, or the result of all recipients.
@@ -30,8 +30,10 @@ func (o *Outbound) route(ctx context.Context, d message.Domain) ([]host, *queue.
 	if port == 0 {
 		port = 25
 	}
-	if s := o.SmartHost; s != nil {
-		return []host{{name: s.Host, port: s.port(), smart: true}}, nil
+	if smart, err := o.smartHost(ctx); err != nil {
+		return nil, ptr(delayed("4.3.0", "which way mail leaves could not be found out", err))
+	} else if smart != nil {
+		return []host{smart.host()}, nil
 	}
 	if a, ok := d.Literal(); ok {
 		return []host{{name: string(d), port: port, addrs: []netip.AddrPort{netip.AddrPortFrom(a, uint16(port))}}}, nil
@@ -79,7 +81,7 @@ func ptr[T any](v T) *T { return &v }
 func (o *Outbound) addresses(ctx context.Context, h host) ([]netip.AddrPort, *queue.Result) {
 	found := h.addrs
 	if found == nil {
-		if a, err := netip.ParseAddr(h.name); err == nil && h.smart {
+		if a, err := netip.ParseAddr(h.name); err == nil && h.smart != nil {
 			found = []netip.AddrPort{netip.AddrPortFrom(a, uint16(h.port))}
 		}
 	}
@@ -100,7 +102,7 @@ func (o *Outbound) addresses(ctx context.Context, h host) ([]netip.AddrPort, *qu
 			found = append(found, netip.AddrPortFrom(a, uint16(h.port)))
 		}
 	}
-	if h.smart {
+	if h.smart != nil {
 		return found, nil
 	}
 	for _, a := range found {
@@ -157,14 +159,4 @@ func (o *Outbound) own(a netip.Addr) bool {
 		p, err := netip.ParsePrefix(n.String())
 		return err == nil && p.Addr().WithZone("") == a
 	})
-}
-
-func (s *SmartHost) port() int {
-	switch {
-	case s.Port != 0:
-		return s.Port
-	case s.ImplicitTLS:
-		return 465
-	}
-	return 587
 }
