@@ -28,6 +28,9 @@ e2e: ## mail all the way, in a small world on loopback
 proofs: ## power cuts, kills, faults
 	MAILSTEAD_PROOF_CUTS=200 MAILSTEAD_PROOF_KILLS=10 go test -count=1 -timeout 20m -v ./internal/powercut
 
+arms: ## the demo on arm64 and armv7, under qemu-user
+	bash .ci/arms
+
 interop: ## programs of the world: swaks, Postfix, mbsync, neomutt, curl, imaplib
 	bash .ci/interop
 
@@ -43,4 +46,4 @@ clean:
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-.PHONY: build test check vet race fuzz e2e proofs interop bench nightly clean help
+.PHONY: build test check vet race fuzz e2e proofs arms interop bench nightly clean help
