@@ -176,7 +176,7 @@ func settings(a *pebble.Authority, by Challenge) Settings {
 // waitFor looks again until it is so.
 func waitFor(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !so() {
 		if time.Now().After(deadline) {
 			t.Fatalf("never came: %s", what)

@@ -99,7 +99,7 @@ func TestRollCutShortIsFinishedByTheNextStart(t *testing.T) {
 	a.mu.Lock()
 	s.rolling = true
 	a.mu.Unlock()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := s.config.RenewCertAsync(ctx, tn.host, true); err != nil {
 		t.Fatal(err)

@@ -119,6 +119,7 @@ func (p *place) open(cfg *tls.Config) string {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		door.Shutdown(ctx)
+		door.Shutdown(context.Background()) // what was cut is over before the stores go
 	})
 	p.doors = append(p.doors, door)
 	return door.Bound()[0].String()
@@ -217,7 +218,7 @@ func (p *place) raw() *raw {
 // response reads one response with its literals, without its last CRLF.
 func (c *raw) response() string {
 	c.t.Helper()
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	var b strings.Builder
 	for {
 		line, err := c.br.ReadString('\n')
@@ -246,7 +247,7 @@ func (c *raw) do(command string) (untagged []string, tagged string) {
 	c.t.Helper()
 	c.n++
 	tag := "t" + strconv.Itoa(c.n)
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(c, tag+" "+command+"\r\n"); err != nil {
 		c.t.Fatal(err)
 	}

@@ -183,7 +183,7 @@ func TestMatches(t *testing.T) {
 	}
 	start := time.Now()
 	matches(strings.Repeat("*%", maxPattern/2), strings.Repeat("a/", 500)+"b")
-	if d := time.Since(start); d > time.Second {
+	if d := time.Since(start); d > 20*time.Second {
 		t.Errorf("a pattern full of wildcards took %v", d)
 	}
 }

@@ -160,14 +160,15 @@ func certificate(t testing.TB) *tls.Config {
 	return listen.Recording(&tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}})
 }
 
-// serve runs srv behind a pipe for each connection.
-func serve(t testing.TB, srv *Server) *dialog.Runner {
+// serve runs srv behind a pipe for each connection. The group is done when the
+// sessions are over.
+func serve(t testing.TB, srv *Server) (*dialog.Runner, *sync.WaitGroup) {
 	t.Helper()
 	if srv.Log == nil {
 		srv.Log = slog.New(slog.DiscardHandler)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	var wg sync.WaitGroup
+	wg := new(sync.WaitGroup)
 	t.Cleanup(func() { cancel(); wg.Wait() })
 	return &dialog.Runner{Dial: func(string) (net.Conn, error) {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -188,7 +189,7 @@ func serve(t testing.TB, srv *Server) *dialog.Runner {
 			srv.ServeConn(ctx, listen.NewConn(server))
 		})
 		return client, nil
-	}}
+	}}, wg
 }
 
 // talk runs one dialog against a strict server and tells what was kept.
@@ -199,20 +200,13 @@ func talk(t *testing.T, srv *Server, script string) []kept {
 		d = &door{}
 		srv.Backend = d
 	}
-	serve(t, srv).Run(t, script)
-	deadline := time.Now().Add(5 * time.Second)
-	for {
-		d.mu.Lock()
-		opened, closed := d.opened, d.closed
-		d.mu.Unlock()
-		if opened == closed || time.Now().After(deadline) {
-			if opened != closed {
-				t.Errorf("%d transactions opened, %d closed", opened, closed)
-			}
-			return d.messages()
-		}
-		time.Sleep(time.Millisecond)
+	r, sessions := serve(t, srv)
+	r.Run(t, script)
+	sessions.Wait()
+	if d.opened != d.closed {
+		t.Errorf("%d transactions opened, %d closed", d.opened, d.closed)
 	}
+	return d.messages()
 }
 
 const greet = "S: 220 ...\nC: EHLO client.example\nS* 250 LIMITS ...\n"

@@ -170,10 +170,9 @@ func bad(all []Finding) (ids []string) {
 func TestHealthy(t *testing.T) {
 	p := open(t, keys())
 	p.publish()
-	began := time.Now()
 	all := p.d.Find(t.Context())
-	if len(bad(all)) > 0 || time.Since(began) > 5*time.Second {
-		t.Errorf("in a healthy world: %v, %v", bad(all), time.Since(began))
+	if len(bad(all)) > 0 {
+		t.Errorf("in a healthy world: %v", bad(all))
 	}
 	ok := 0
 	for _, f := range all {

@@ -7,12 +7,15 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
+
+	"mailstead/internal/world"
 )
 
 // TestKnot publishes at a name server of another make (Debian's knot), beside a
@@ -66,13 +69,12 @@ func executable(name string) bool {
 func startKnot(t *testing.T, program string, lines []string) string {
 	t.Helper()
 	dir := t.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	free, err := world.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
+	port := free[0]
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	zone := "example.org. 3600 IN SOA ns.example.org. hostmaster.example.org. 1 7200 3600 1209600 300\nexample.org. 3600 IN NS ns.example.org.\nns.example.org. 3600 IN A 127.0.0.1\n" +
 		strings.Join(lines, "\n") + "\n"
 	conf := fmt.Sprintf(`server:
@@ -118,7 +120,7 @@ zone:
 			t.Logf("knot says:\n%s", log.String())
 		}
 	})
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		q := new(dns.Msg)
 		q.SetQuestion("example.org.", dns.TypeSOA)
 		if r, err := dns.Exchange(q, addr); err == nil && len(r.Answer) > 0 {

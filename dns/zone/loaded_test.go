@@ -2,7 +2,6 @@ package zone_test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	mdns "github.com/miekg/dns"
 
 	"mailstead/dns/zone"
+	"mailstead/internal/world"
 	"mailstead/message"
 )
 
@@ -118,12 +118,11 @@ func TestZonesResolve(t *testing.T) {
 
 func startKnot(t *testing.T, program, dir string, files map[message.Domain]string) string {
 	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	free, err := world.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := c.LocalAddr().(*net.UDPAddr).Port
-	c.Close()
+	port := free[0]
 	conf := fmt.Sprintf("server:\n    listen: 127.0.0.1@%d\n    rundir: %s\n    udp-workers: 1\n    tcp-workers: 1\n"+
 		"    background-workers: 1\nlog:\n  - target: stderr\n    any: warning\ndatabase:\n    storage: %[2]s/db\nzone:\n", port, dir)
 	for origin, path := range files {
@@ -143,7 +142,7 @@ func startKnot(t *testing.T, program, dir string, files map[message.Domain]strin
 		cmd.Wait()
 	})
 	server := fmt.Sprintf("127.0.0.1:%d", port)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for origin := range files {
 		for {
 			m := new(mdns.Msg).SetQuestion(string(origin)+".", mdns.TypeSOA)

@@ -79,7 +79,7 @@ func running(t *testing.T) (a *App, alice account.Account, notes *net.UnixConn) 
 // note reads what the service manager is told until it begins so.
 func note(t *testing.T, conn *net.UnixConn, begin string) string {
 	t.Helper()
-	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(time.Minute))
 	b := make([]byte, 1000)
 	for {
 		n, err := conn.Read(b)

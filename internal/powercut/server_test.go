@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mailstead/internal/world"
 )
 
 const (
@@ -109,14 +111,13 @@ func (s *syncBuffer) String() string { s.mu.Lock(); defer s.mu.Unlock(); return 
 func newServer(t *testing.T, bin, data string) *server {
 	t.Helper()
 	s := &server{t: t, bin: bin, data: data, conf: data + ".toml"}
-	ports := make([]string, 5)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports[i] = l.Addr().String()
+	free, err := world.FreePorts(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ports []string
+	for _, port := range free {
+		ports = append(ports, net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 	}
 	s.smtp, s.submissions, s.imaps = ports[0], ports[1], ports[2]
 	toml := fmt.Sprintf(`hostname = "mail.%s"
@@ -132,7 +133,7 @@ https = []
 metrics = []
 [dns]
 resolver = %q
-`, domain, data, s.smtp, s.submissions, s.imaps, ports[4]) // nobody answers: mail for elsewhere stays in the queue
+`, domain, data, s.smtp, s.submissions, s.imaps, ports[3]) // nobody answers: mail for elsewhere stays in the queue
 	if err := os.WriteFile(s.conf, []byte(toml), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +194,7 @@ func (s *server) start() error {
 		return err
 	}
 	for _, addr := range []string{s.smtp, s.imaps} {
-		for end := time.Now().Add(30 * time.Second); ; {
+		for end := time.Now().Add(time.Minute); ; {
 			c, err := net.Dial("tcp", addr)
 			if err == nil {
 				c.Close()
@@ -206,7 +207,7 @@ func (s *server) start() error {
 			case <-time.After(5 * time.Millisecond):
 			}
 			if time.Now().After(end) {
-				return errors.New("no banner in 30 s: " + s.out.String())
+				return errors.New("no banner in a minute: " + s.out.String())
 			}
 		}
 	}
@@ -238,8 +239,8 @@ func (s *server) stop() error {
 	select {
 	case err := <-s.gone:
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		s.kill()
-		return errors.New("the server did not stop in 30 s")
+		return errors.New("the server did not stop in a minute")
 	}
 }

@@ -284,6 +284,7 @@ func TestLargeBatch(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "kv.db")
 	db := openAt(t, path, Options{})
+	release := hold(db)
 	var wg sync.WaitGroup
 	for g := range 32 {
 		wg.Go(func() {
@@ -296,6 +297,8 @@ func TestLargeBatch(t *testing.T) {
 			}
 		})
 	}
+	waitQueue(db, 32)
+	release()
 	wg.Wait()
 	if n := count(t, db); n != 320 {
 		t.Errorf("%d rows", n)

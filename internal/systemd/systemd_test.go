@@ -25,7 +25,7 @@ func TestNotes(t *testing.T) {
 			}
 		}
 		var got []string
-		l.SetReadDeadline(time.Now().Add(5 * time.Second))
+		l.SetReadDeadline(time.Now().Add(time.Minute))
 		for range 3 {
 			b := make([]byte, 200)
 			n, err := l.Read(b)

@@ -3,6 +3,8 @@ package world
 import (
 	"bytes"
 	"context"
+	"net"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -117,4 +119,25 @@ func TestDialStaysInside(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestFreePortsDiffer(t *testing.T) {
+	t.Parallel()
+	ports, err := FreePorts(20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[int]bool{}
+	for _, p := range ports {
+		if seen[p] || p >= 32768 {
+			t.Errorf("%v", ports)
+		}
+		seen[p] = true
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(p)))
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		l.Close()
+	}
 }

@@ -46,6 +46,7 @@ func open(t testing.TB, change func(*Options)) (*office.Office, *dialog.Runner) 
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		s.Shutdown(ctx)
+		s.Shutdown(context.Background()) // what was cut is over before the stores go
 	})
 	return o, dialog.Addr(s.Bound()[0].String())
 }
@@ -228,7 +229,7 @@ func TestWhatTheEngineRefusesIsRecorded(t *testing.T) {
 	}
 	want := []string{"552 5.3.4 message is above the size limit", "552 5.3.4 message is above the size limit", "550 5.6.0 message has a bare CR or LF", "the connection ended before the message did"}
 	var got []string
-	for deadline := time.Now().Add(5 * time.Second); len(got) < len(want) && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); len(got) < len(want) && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		got = nil
 		for _, e := range o.Events.Kind(maillog.Refused) {
 			got = append(got, e.Reply+e.Reason)

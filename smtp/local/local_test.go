@@ -220,8 +220,8 @@ func TestDeliveryThatNobodyWaitsForWritesNothing(t *testing.T) {
 	}
 	defer in.Close()
 	go func() { // the writer takes up the delivery as its caller gives up
-		time.AfterFunc(time.Millisecond, func() { close(held) })
 		cancel()
+		close(held)
 	}()
 	err = o.Agent.Deliver(ctx, local.Message{
 		MID: "m1", Kind: "received", Incoming: in, Copies: []local.Copy{copyFor(o, "alice", false)},

@@ -80,6 +80,7 @@ func open(t testing.TB, implicit bool, change func(*Options)) (*office.Office, *
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		s.Shutdown(ctx)
+		s.Shutdown(context.Background()) // what was cut is over before the stores go
 	})
 	return o, &dialog.Runner{Dial: func(string) (net.Conn, error) { return dial("tcp", s.Bound()[0].String()) }}
 }
@@ -211,7 +212,7 @@ func TestSuccessDSNGoesThroughTheQueue(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	over := make(chan error, 1)
 	go func() { over <- o.Queue.Run(ctx) }()
-	for deadline := time.Now().Add(10 * time.Second); len(o.Mail("alice", "INBOX")) == 0 && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(30 * time.Second); len(o.Mail("alice", "INBOX")) == 0 && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Millisecond)
 	}
 	stop()
