@@ -34,7 +34,8 @@ var beside = map[string][]string{
 	".":                {"internal/cli"},
 	"internal/demo":    {"internal/app"},
 	"internal/metrics": {"internal/maillog"},
-	"admin":            {"admin/*"},
+	"internal/webui":   {"internal/sqlite"},
+	"admin":            {"admin/*", "internal/control"},
 	"dns/publish":      {"dns/zone"},
 	"admin/*":          {"internal/control"},
 }
