@@ -13,6 +13,7 @@ import (
 	"mailstead/internal/listen"
 	"mailstead/internal/metrics"
 	"mailstead/message"
+	"mailstead/web/autoconfig"
 	"mailstead/web/mtasts"
 )
 
@@ -26,7 +27,15 @@ type page struct {
 
 // pages is the site map: all that is answered over HTTP.
 func (a *App) pages() []page {
+	set := a.clients()
 	return []page{
+		{"https", "GET " + autoconfig.ConfigPath, http.HandlerFunc(set.Config)},
+		{"https", "GET " + autoconfig.WellKnownPath, http.HandlerFunc(set.Config)},
+		{"https", autoconfig.DiscoverPath, http.HandlerFunc(set.Discover)},
+		{"https", "GET " + autoconfig.DiscoverV2, http.HandlerFunc(set.DiscoverJSON)},
+		{"https", "GET " + autoconfig.DiscoverV2 + "/{version}/{address}", http.HandlerFunc(set.DiscoverJSON)},
+		{"https", "GET " + autoconfig.AgentPath, http.HandlerFunc(set.Agent)},
+		{"https", "GET " + autoconfig.ProfilePath, http.HandlerFunc(set.Profile)},
 		{"https", "GET " + mtasts.Path, &mtasts.Handler{Policy: a.mtastsPolicy, Log: a.Log}},
 		{"metrics", "GET /metrics", metrics.Handler(a.figures()...)},
 		{"metrics", "GET /healthz", metrics.Health(a.healthy)},
@@ -71,8 +80,11 @@ func (a *App) webDoor(name string, addrs []string, secure *tls.Config, fallback 
 	if fallback != nil {
 		mux.Handle("/", fallback)
 	}
-	if secure == nil && name == "http" {
+	switch name {
+	case "http":
 		handler = a.cert.HTTPHandler(mux)
+	case "https":
+		handler = autoconfig.Paths(mux)
 	}
 	return &listen.Server{Name: name, Addrs: addrs, Log: a.Log, Handler: newWeb(handler, secure, a.Log)}
 }
