@@ -41,6 +41,7 @@ type domain struct {
 	servers  []*world.NameServer
 	edit     func(string) string
 	policy   string // of MTA-STS, "" for none
+	programs string // the settings of programs, "" for none
 }
 
 // makeDomain publishes what our domain needs, signed, at two name servers.
@@ -63,7 +64,7 @@ func (h *healthy) makeDomain() {
 		CAA:      zone.CAA{Issuer: "ca.test", AccountURI: "https://ca.test/acct/1"},
 		Services: []zone.Service{{Name: "_submissions", Port: 465}, {Name: "_imaps", Port: 993}},
 	}}
-	d.policy = d.settings.MTASTSPolicy()
+	d.policy, d.programs = d.settings.MTASTSPolicy(), "<c><hostname>mail.example.org</hostname><Server>mail.example.org</Server></c>"
 	for _, name := range []string{"ns1.names.test", "ns2.names.test"} {
 		s, err := h.world.NameServer(name)
 		if err != nil {
@@ -102,21 +103,25 @@ func (h *healthy) ourDomain(asker check.Asker) func(context.Context) []check.Che
 				}
 				return h.world.Dial(ctx, network, address)
 			},
-			HTTP: &http.Client{Transport: policyServer{h.domain}},
+			HTTP: &http.Client{Transport: webServer{h.domain}},
 		}
 		return d.Checks()
 	}
 }
 
-// policyServer answers for mta-sts.example.org.
-type policyServer struct{ *domain }
+// webServer answers for the names of example.org.
+type webServer struct{ *domain }
 
-func (p policyServer) RoundTrip(r *http.Request) (*http.Response, error) {
+func (s webServer) RoundTrip(r *http.Request) (*http.Response, error) {
+	text, kind := s.programs, "text/xml"
+	if strings.HasPrefix(r.URL.Host, "mta-sts.") {
+		text, kind = s.policy, "text/plain"
+	}
 	w := &http.Response{
 		Status: "200 OK", StatusCode: 200, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
-		Header: http.Header{"Content-Type": {"text/plain"}}, Body: io.NopCloser(strings.NewReader(p.policy)),
+		Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(strings.NewReader(text)),
 	}
-	if p.policy == "" {
+	if text == "" {
 		w.Status, w.StatusCode = "404 Not Found", 404
 	}
 	return w, nil
@@ -161,6 +166,7 @@ func domainFaults() []fault {
 		{"no DMARC", without("_dmarc"), "dns.dmarc.missing", check.Problem, ""},
 		{"no MTA-STS", without("_mta-sts"), "dns.mta-sts.missing", check.Warning, ""},
 		{"no policy", func(h *healthy) { h.domain.policy = "" }, "dns.mta-sts.policy", check.Problem, ""},
+		{"no settings for programs", func(h *healthy) { h.domain.programs = "" }, "dns.autoconfig.served", check.Warning, "cannot set themselves up: the server answers 404"},
 		{"no TLSA", without("_25._tcp.mail"), "dns.tlsa.missing", check.Warning, ""},
 		{"a key that is not published", func(h *healthy) { h.domain.settings.TLSA[0] = strings.Repeat("01", 32) }, "dns.tlsa.live", check.Problem, ""},
 		{"CAA of another authority", replaced(`"ca.test; accounturi`, `"other.test; accounturi`), "dns.caa.forbidden", check.Problem, ""},

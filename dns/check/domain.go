@@ -35,11 +35,11 @@ type Domain struct {
 	Dial  func(ctx context.Context, network, address string) (net.Conn, error)
 	Port  int            // of SMTP at the mail host; 0 is 25
 	Roots *x509.CertPool // who may vouch for the host that serves the policy; nil is the system's
-	HTTP  *http.Client   // fetches the policy of MTA-STS; nil is one over Dial and Roots
+	HTTP  *http.Client   // fetches the policy of MTA-STS and settings of programs; nil is one over Dial and Roots
 	Now   time.Time      // zero is the time of Checks
 
-	// Quick leaves out what connects to the mail host: the live key and the
-	// policy.
+	// Quick leaves out what connects to the mail host: the live key, the policy,
+	// and the settings of programs.
 	Quick bool
 	// WithoutHost leaves out what is about the mail host, for a second domain of
 	// the same host.

@@ -31,7 +31,8 @@ type place struct {
 	extra string // of the zone
 	edit  func(zoneText string) string
 
-	policy func(w http.ResponseWriter)
+	policy   func(w http.ResponseWriter)
+	settings map[string]string // for programs, by host and path
 }
 
 func keys() []zone.DKIMKey {
@@ -90,6 +91,10 @@ func open(t *testing.T, keys []zone.DKIMKey) *place {
 			Services: []zone.Service{{Name: "_submissions", Port: 465}, {Name: "_imaps", Port: 993}},
 		},
 	}
+	p.settings = map[string]string{
+		"autoconfig.example.test/mail/config-v1.1.xml":            "<clientConfig><incomingServer><hostname>mail.example.test</hostname></incomingServer></clientConfig>",
+		"autodiscover.example.test/autodiscover/autodiscover.xml": "<Autodiscover><Protocol><Server>MAIL.example.test</Server></Protocol></Autodiscover>",
+	}
 	p.d.HTTP = p.web()
 	w.Zone("example.test", "mail A "+p.mx.Addr.String()+"\n")
 	key, err := p.live()
@@ -107,20 +112,22 @@ func (p *place) live() (string, error) {
 	return x.liveKey(p.t.Context())
 }
 
-// web serves the policy with a certificate of the world, whatever the name.
+// web serves the policy and the settings, each with its name's certificate.
 func (p *place) web() *http.Client {
-	cert, err := p.w.Certificate("mta-sts.example.test")
-	if err != nil {
-		p.t.Fatal(err)
-	}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
-		if r.Host != "mta-sts.example.test" || r.URL.Path != "/.well-known/mta-sts.txt" {
+		switch text := p.settings[r.Host+r.URL.Path]; {
+		case r.Host == "mta-sts.example.test" && r.URL.Path == "/.well-known/mta-sts.txt":
+			p.policy(out)
+		case text != "" && (r.Method == http.MethodPost) == strings.HasPrefix(r.Host, "autodiscover"):
+			fmt.Fprint(out, text)
+		default:
 			http.NotFound(out, r)
-			return
 		}
-		p.policy(out)
 	}))
-	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
+	s.TLS = &tls.Config{GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		cert, err := p.w.Certificate(hello.ServerName)
+		return &cert, err
+	}}
 	s.StartTLS()
 	p.t.Cleanup(s.Close)
 	client := p.d.policyClient()
@@ -308,6 +315,15 @@ func TestFaults(t *testing.T) {
 		{"no SRV", without("_imaps._tcp", "_submissions._tcp"), "warning dns.srv.missing"},
 		{"SRV to another", replace("0 1 993 mail.example.test.", "0 1 993 imap.elsewhere.test."), "warning dns.srv.other"},
 		{"no autoconfig", without("autoconfig"), "warning dns.autoconfig"},
+		{"no settings", func(p *place) { p.settings = nil }, "warning dns.autoconfig.served"},
+		{"settings of another host", func(p *place) {
+			p.settings["autodiscover.example.test/autodiscover/autodiscover.xml"] = "<a><Server>exchange.elsewhere.test</Server></a>"
+		}, "warning dns.autoconfig.served"},
+		{"settings as a page", func(p *place) { p.settings["autoconfig.example.test/mail/config-v1.1.xml"] = "<html><p>Welcome</html>" }, "warning dns.autoconfig.served"},
+		{"an error for Outlook", func(p *place) {
+			p.settings["autodiscover.example.test/autodiscover/autodiscover.xml"] = "<Autodiscover><Response><Error/></Response></Autodiscover>"
+		}, "warning dns.autoconfig.served"},
+		{"no doors for programs", func(p *place) { p.settings, p.d.Settings.Services = nil, nil }, ""},
 		{"wildcard", both(without("autodiscover"), plus("* A 192.0.2.80")), "warning dns.autoconfig"},
 		{"wildcard of texts", plus(`* TXT "v=spf1 -all"`), "warning dns.wildcard"},
 		{"wildcard below _domainkey", plus(`*._domainkey TXT "v=DKIM1; p="`), "warning dns.wildcard"},

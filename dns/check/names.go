@@ -66,7 +66,8 @@ func doors(records []zone.Record) string {
 	return strings.Join(names, ", ")
 }
 
-// autoconfig looks at the names where programs fetch their settings.
+// autoconfig looks at the names where programs fetch their settings, and fetches
+// them.
 func (d *Domain) autoconfig(ctx context.Context) []Finding {
 	const id = "dns.autoconfig"
 	wanted := d.wanted(zone.KindAutoconfig)
@@ -75,6 +76,11 @@ func (d *Domain) autoconfig(ctx context.Context) []Finding {
 	}
 	if found := d.pointsHere(ctx, id, wanted, "Programs cannot set themselves up"); len(found) > 0 {
 		return found
+	}
+	if !d.Quick {
+		if found := d.served(ctx, id); len(found) > 0 {
+			return found
+		}
 	}
 	return []Finding{{ID: id, Severity: OK, Sentence: "Programs can set themselves up from the address alone."}}
 }
