@@ -68,6 +68,7 @@ type fetching struct {
 type fetched struct {
 	pos    int
 	entry  mailbox.Entry
+	gone   bool // expunged by another session; the client counts it still
 	marked bool // \Seen was set by this command
 	row    *mailbox.Email
 	root   *message.Part
@@ -152,7 +153,7 @@ func (f *fetching) run(ctx context.Context) (reply, error) {
 	}
 	f.seen = f.seen && !v.readOnly
 	if f.needs == needsNothing && !f.seen {
-		err = v.each(p, func(pos int, e mailbox.Entry) error {
+		err = v.eachKnown(p, func(pos int, e mailbox.Entry, _ bool) error {
 			f.answer(&fetched{pos: pos, entry: e})
 			return s.w.Err()
 		})
@@ -170,7 +171,7 @@ func (f *fetching) run(ctx context.Context) (reply, error) {
 	switch {
 	case f.failure != nil:
 		return reply{}, f.failure
-	case (p.gone || f.missing) && !s.uid:
+	case f.missing && !s.uid:
 		return reply{}, mailbox.ErrExpunged
 	}
 	return reply{}, nil
@@ -184,8 +185,8 @@ func (f *fetching) told(e mailbox.Entry) bool {
 
 func (f *fetching) inBatches(ctx context.Context, p picked) error {
 	batch := make([]fetched, 0, fetchBatch)
-	err := f.s.view.each(p, func(pos int, e mailbox.Entry) error {
-		batch = append(batch, fetched{pos: pos, entry: e})
+	err := f.s.view.eachKnown(p, func(pos int, e mailbox.Entry, gone bool) error {
+		batch = append(batch, fetched{pos: pos, entry: e, gone: gone})
 		if len(batch) < fetchBatch {
 			return nil
 		}
@@ -235,12 +236,35 @@ func (f *fetching) load(ctx context.Context, batch []fetched) error {
 		ids[i] = batch[i].entry.Email
 		at[ids[i]] = append(at[ids[i]], i)
 	}
-	return f.s.srv.Mailboxes.Emails(ctx, ids, func(e *mailbox.Email) error {
+	err := f.s.srv.Mailboxes.Emails(ctx, ids, func(e *mailbox.Email) error {
 		for _, i := range at[e.ID] {
 			batch[i].row = e
 		}
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for i := range batch {
+		if m := &batch[i]; m.row == nil {
+			err = f.departed(m)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// departed finds a message that another session expunged, for as long as it is
+// to be had.
+func (f *fetching) departed(m *fetched) error {
+	row, err := f.s.srv.Mailboxes.Departed(m.entry.Email)
+	if errors.Is(err, mailbox.ErrExpunged) {
+		return nil
+	}
+	m.row, m.gone = row, true
+	return err
 }
 
 // mark sets \Seen on those of a batch that lack it.
@@ -248,7 +272,7 @@ func (f *fetching) mark(ctx context.Context, batch []fetched) error {
 	var uids []uint32
 	for i := range batch {
 		m := &batch[i]
-		if m.entry.Flags&mailbox.Seen == 0 && (f.needs < needsRow || m.row != nil) {
+		if m.entry.Flags&mailbox.Seen == 0 && !m.gone && (f.needs < needsRow || m.row != nil) {
 			uids = append(uids, m.entry.UID)
 			m.marked = true
 		}

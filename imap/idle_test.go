@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"mailstead/internal/sqlite"
 	"mailstead/mailbox"
 )
 
@@ -65,8 +68,8 @@ func TestDeletedWhileSelected(t *testing.T) {
 	`, "bob")
 }
 
-// FETCH, STORE and SEARCH keep sequence numbers as they are; what is gone is
-// refused, and told by the next command that may.
+// FETCH, STORE and SEARCH keep sequence numbers as they are; what is gone can be
+// read still, but not changed, and is told by the next command that may.
 func TestExpungeIsHeldBack(t *testing.T) {
 	p := newPlace(t)
 	for _, s := range []string{"a", "b", "c", "d"} {
@@ -92,8 +95,13 @@ func TestExpungeIsHeldBack(t *testing.T) {
 		S: * 0 RECENT
 		S: b OK ...
 		C: c FETCH 2:3 (UID ENVELOPE)
+		S: * 2 FETCH (UID 2 ENVELOPE (NIL "b" NIL NIL NIL NIL NIL NIL NIL NIL))
 		S: * 3 FETCH (UID 3 ENVELOPE (NIL "c" NIL NIL NIL NIL NIL NIL NIL NIL))
-		S: c NO [EXPUNGEISSUED] ...
+		S: c OK ...
+		C: c FETCH 2 (FLAGS BODY[])
+		S: * 2 FETCH (FLAGS () BODY[] {14}
+		S| "Subject: b\r\n\r\n)\r\n"
+		S: c OK ...
 		C: d STORE 2:3 +FLAGS x
 		S: * FLAGS ...
 		S: * OK ...
@@ -117,6 +125,42 @@ func TestExpungeIsHeldBack(t *testing.T) {
 		S: * 4 FETCH (UID 5)
 		S: i OK ...
 	`, "bob")
+}
+
+// What was expunged by another session is there for those who have not been told,
+// under its number and its UID, until its bytes are unlinked.
+func TestExpungedStaysReadableForAWhile(t *testing.T) {
+	p := newPlace(t)
+	for _, s := range []string{"a", "b"} {
+		p.deliver("INBOX", "Subject: "+s+"\r\n\r\n", 0)
+	}
+	p.deliver("Sent", "Subject: other\r\n\r\n", 0)
+	c, late, other := p.raw(), p.raw(), p.raw()
+	c.ok("SELECT INBOX")
+	late.ok("SELECT INBOX")
+	other.ok("SELECT INBOX")
+	other.ok(`STORE 1:2 +FLAGS.SILENT \Deleted`)
+	other.ok("EXPUNGE")
+	for _, want := range []string{"* 1 FETCH (BODY[] {14}\r\nSubject: a\r\n\r\n)", "* 2 FETCH (BODY[] {14}\r\nSubject: b\r\n\r\n)"} {
+		if got := c.ok("FETCH " + want[2:3] + " BODY[]"); got[0] != want { // \Seen is not set on what is gone
+			t.Errorf("%q", got)
+		}
+	}
+	got := late.ok("UID FETCH * RFC822.SIZE")
+	if d := cmp.Diff([]string{"* 2 FETCH (UID 2 RFC822.SIZE 14)", "* 1 EXPUNGE", "* 1 EXPUNGE"}, got); d != "" {
+		t.Error(d)
+	}
+	p.must(p.db.Update(t.Context(), func(tx *sqlite.Tx) error {
+		_, err := tx.Exec("UPDATE body SET gone = 1 WHERE gone IS NOT NULL") // more than ten minutes ago
+		return err
+	}))
+	p.must(p.blobs.Reap(t.Context()))
+	if _, tagged := c.do("FETCH 1 BODY.PEEK[]"); !strings.HasPrefix(tagged, "NO [EXPUNGEISSUED]") {
+		t.Error(tagged)
+	}
+	if got := c.ok("UID FETCH 1:* BODY.PEEK[]"); len(got) != 2 || !strings.HasSuffix(got[1], " EXPUNGE") {
+		t.Errorf("%q", got)
+	}
 }
 
 func TestCopyMove(t *testing.T) {

@@ -38,6 +38,7 @@ type place struct {
 	db       *sqlite.DB
 	accounts *account.Store
 	boxes    *mailbox.Store
+	blobs    *blob.Store
 	srv      *Server
 	alice    account.Account
 	password string
@@ -86,7 +87,7 @@ func openStores(t testing.TB, dir, synchronous string) *place {
 	t.Cleanup(func() { db.Close() })
 	blobs, err := blob.New(ctx, db, filepath.Join(dir, "messages"), blob.Options{})
 	p.must(err)
-	p.db, p.boxes = db, mailbox.New(db, blobs, mailbox.Options{})
+	p.db, p.blobs, p.boxes = db, blobs, mailbox.New(db, blobs, mailbox.Options{})
 	p.accounts, err = account.Open(ctx, db, account.Options{})
 	p.must(err)
 	t.Cleanup(func() { p.accounts.Close(ctx) })

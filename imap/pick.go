@@ -59,13 +59,15 @@ func (v *view) pick(set wire.NumSet, uid bool) (p picked) {
 	return p
 }
 
-// uidSpans finds the positions of ranges of UIDs. "*" is the last message's.
+// uidSpans finds the positions of ranges of UIDs, gone ones that the client
+// still counts included. "*" is the last message's.
 func (v *view) uidSpans(ranges []wire.Range) (spans []span) {
-	n := v.snap.Len()
+	n := v.count()
 	if n == 0 {
 		return nil
 	}
-	most := v.snap.At(n - 1).UID
+	last, _ := v.known(n - 1)
+	most := last.UID
 	for _, r := range ranges {
 		from, to := r.Resolve(most)
 		lo, _ := v.snap.Index(from)
@@ -75,6 +77,11 @@ func (v *view) uidSpans(ranges []wire.Range) (spans []span) {
 		}
 		if lo < hi {
 			spans = append(spans, span{v.pos(lo), v.pos(hi-1) + 1})
+		}
+		for _, g := range v.gone {
+			if from <= g.UID && g.UID <= to {
+				spans = append(spans, span{g.pos, g.pos + 1})
+			}
 		}
 	}
 	return spans
@@ -118,6 +125,20 @@ func (v *view) each(p picked, fn func(pos int, e mailbox.Entry) error) error {
 				if err := fn(pos, e); err != nil {
 					return err
 				}
+			}
+		}
+	}
+	return nil
+}
+
+// eachKnown calls fn at every picked message that the client counts, also at
+// those that are gone.
+func (v *view) eachKnown(p picked, fn func(pos int, e mailbox.Entry, gone bool) error) error {
+	for _, x := range p.spans {
+		for pos := x.from; pos < x.to; pos++ {
+			e, gone := v.known(pos)
+			if err := fn(pos, e, gone); err != nil {
+				return err
 			}
 		}
 	}

@@ -29,8 +29,8 @@ type view struct {
 
 // absent is a message that was expunged and not yet reported.
 type absent struct {
-	uid uint32
-	pos int
+	mailbox.Entry // as it was last
+	pos           int
 }
 
 // count is the number of messages the client should know of.
@@ -48,6 +48,15 @@ func (v *view) at(pos int) (e mailbox.Entry, ok bool) {
 	return v.snap.At(pos - k), true
 }
 
+// known gives the message at a position, also where it is gone.
+func (v *view) known(pos int) (e mailbox.Entry, gone bool) {
+	if e, ok := v.at(pos); ok {
+		return e, false
+	}
+	k := sort.Search(len(v.gone), func(k int) bool { return v.gone[k].pos >= pos })
+	return v.gone[k].Entry, true
+}
+
 // pos gives the position of the message with an index in the snapshot.
 func (v *view) pos(index int) int {
 	k := sort.Search(len(v.gone), func(k int) bool { return v.gone[k].pos-k > index })
@@ -62,14 +71,14 @@ func (v *view) advance(next *mailbox.Snapshot) mailbox.Diff {
 	}
 	d := next.Diff(v.snap)
 	for _, i := range d.Expunged {
-		v.gone = append(v.gone, absent{uid: v.snap.At(i).UID})
+		v.gone = append(v.gone, absent{Entry: v.snap.At(i)})
 	}
 	if len(d.Expunged) > 0 {
-		slices.SortFunc(v.gone, func(a, b absent) int { return int(int64(a.uid) - int64(b.uid)) })
+		slices.SortFunc(v.gone, func(a, b absent) int { return int(int64(a.UID) - int64(b.UID)) })
 	}
 	v.snap = next
 	for k := range v.gone {
-		i, _ := next.Index(v.gone[k].uid)
+		i, _ := next.Index(v.gone[k].UID)
 		v.gone[k].pos = i + k
 	}
 	return d

@@ -37,40 +37,52 @@ func (e *Email) Size() int64 { return int64(len(e.Prefix)) + e.BodySize }
 // left out. No transaction is open while fn runs. An *Email that fn keeps stays
 // valid.
 func (s *Store) Emails(ctx context.Context, ids []int64, fn func(*Email) error) error {
-	q := loader[Email]{
-		columns: `id, body, size, head, received, zone, thread, facts, prefix`,
-		scan:    scanEmail,
-		id:      func(e *Email) int64 { return e.ID },
-	}
+	q := loader[Email]{columns: emailColumns, scan: scanEmail, id: func(e *Email) int64 { return e.ID }}
 	if err := q.load(ctx, s.db, ids, fn); err != nil {
 		return fmt.Errorf("load emails: %w", err)
 	}
 	return nil
 }
 
+// emailRow is a row of the table as it stands there: facts and prefix packed.
+type emailRow struct {
+	id, body, size, head, received, zone, thread int64
+	facts, prefix                                []byte
+}
+
+const emailColumns = `id, body, size, head, received, zone, thread, facts, prefix`
+
+func (r *emailRow) scan(row interface{ Scan(...any) error }) error {
+	return row.Scan(&r.id, &r.body, &r.size, &r.head, &r.received, &r.zone, &r.thread, &r.facts, &r.prefix)
+}
+
 func scanEmail(rows *sqlite.Rows, e *Email) error {
-	var body, size, head, received, zone, thread int64
-	var facts, prefix []byte
-	err := rows.Scan(&e.ID, &body, &size, &head, &received, &zone, &thread, &facts, &prefix)
-	if err == nil {
-		err = unpackEmail(facts, e)
+	var r emailRow
+	if err := r.scan(rows); err != nil {
+		return fmt.Errorf("email %d: %w", r.id, err)
 	}
+	return r.unpack(e)
+}
+
+func (r *emailRow) unpack(e *Email) error {
+	err := unpackEmail(r.facts, e)
 	if err == nil {
-		e.Prefix, err = unpack(prefix, 0)
+		e.Prefix, err = unpack(r.prefix, 0)
 	}
-	if err == nil && int64(len(e.Prefix)) != head {
+	if err == nil && int64(len(e.Prefix)) != r.head {
 		err = errFacts
 	}
 	if err != nil {
-		return fmt.Errorf("email %d: %w", e.ID, err)
+		return fmt.Errorf("email %d: %w", r.id, err)
 	}
-	e.ObjectID = EmailID(e.ID)
-	e.ThreadID = ThreadID(thread)
-	e.Body = blob.ID(body)
-	e.BodySize = size - head
-	e.Received = time.Unix(received, 0).UTC()
-	if zone != 0 {
-		e.Received = e.Received.In(time.FixedZone("", int(zone)*60))
+	e.ID = r.id
+	e.ObjectID = EmailID(r.id)
+	e.ThreadID = ThreadID(r.thread)
+	e.Body = blob.ID(r.body)
+	e.BodySize = r.size - r.head
+	e.Received = time.Unix(r.received, 0).UTC()
+	if r.zone != 0 {
+		e.Received = e.Received.In(time.FixedZone("", int(r.zone)*60))
 	}
 	return nil
 }

@@ -120,28 +120,33 @@ func (s *Store) removePicked(tx *sqlite.Tx, mailbox int64, p picked) error {
 		return err
 	}
 	var bytes int64
+	var rows []emailRow
 	for _, id := range p.emails {
-		n, err := s.dropEmail(tx, account, id)
+		row, err := s.dropEmail(tx, account, id)
 		if err != nil {
 			return err
 		}
-		bytes += n
+		if row.id != 0 {
+			bytes += row.size
+			rows = append(rows, row)
+		}
 	}
+	s.rememberDeparted(tx, rows)
 	return s.discharge(tx, account, bytes, p.messages)
 }
 
 // dropEmail deletes an email that lies nowhere any more and lets go of its body.
-func (s *Store) dropEmail(tx *sqlite.Tx, account, id int64) (size int64, err error) {
-	var body int64
-	err = tx.QueryRow(`DELETE FROM email WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM placement WHERE email = ?1)
-		RETURNING body, size`, id).Scan(&body, &size)
+// Its row is empty where the email lies elsewhere too.
+func (s *Store) dropEmail(tx *sqlite.Tx, account, id int64) (row emailRow, err error) {
+	err = row.scan(tx.QueryRow(`DELETE FROM email WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM placement WHERE email = ?1)
+		RETURNING `+emailColumns, id))
 	if errors.Is(err, sqlite.ErrNoRows) {
-		return 0, nil
+		return emailRow{}, nil
 	}
 	if err != nil {
-		return 0, err
+		return emailRow{}, err
 	}
-	return size, s.blobs.Unref(tx, blob.ID(body), account)
+	return row, s.blobs.Unref(tx, blob.ID(row.body), account)
 }
 
 // Vanished gives the UIDs that went after mod-sequence since, ascending (RFC

@@ -6,7 +6,8 @@
 // Three tables say what there is: body (of mailbox/blob) holds bytes, email says
 // how one account has them, placement says where that email lies. A copy is a
 // second placement of the same email; a move is the placement under a new UID.
-// When an email's last placement goes, its row goes and its body loses a holder.
+// When an email's last placement goes, its row goes and its body loses a holder;
+// for ten minutes sessions that have not been told still find both (Departed).
 //
 // A message comes in by Receive (read, hash, scan; nothing is kept) and Append
 // inside the transaction of whoever accepts it, or Deliver, which is both steps
@@ -69,6 +70,7 @@ type Store struct {
 	feed      feed
 	snapshots cache
 	usage     usageTable
+	departed  departed
 	chunk     int
 	keptLog   int
 }

@@ -13,8 +13,8 @@ import (
 	"mailstead/internal/sqlite"
 )
 
-// grace is how long a body outlives its last holder: a FETCH that has read its
-// row before the expunge may still open it. Later ones answer NO [EXPUNGEISSUED].
+// grace is how long a body outlives its last holder: a session that has not been
+// told of the expunge may still open it. Later ones answer NO [EXPUNGEISSUED].
 const grace = 10 * time.Minute
 
 // reapBatch bounds one transaction.
