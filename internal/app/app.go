@@ -193,6 +193,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.runJobs(ctx, a.jobs())
 	a.goes.Go(func() { a.watch(ctx) })
 	a.goes.Go(func() { a.learnNetwork(ctx) })
+	a.goes.Go(func() { a.shedPages(ctx) })
 	a.ready.Store(true)
 	a.Log.Info("ready", "hostname", a.o.Config.Hostname, "version", a.o.Version)
 	a.tellManager(a.o.Manager.Ready("ready as " + a.o.Config.Hostname))
