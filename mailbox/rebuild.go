@@ -18,11 +18,13 @@ const RecoveredName = "Recovered"
 // database does not know, and emails that lie in no mailbox, come into Recovered
 // of the account they belong to, unread. Rows that lead nowhere go: placements
 // without an email, and emails whose bytes are gone (after a restore: what was
-// deleted since the snapshot), unless that would be most of an account's. report
+// deleted since the snapshot), unless that would be most of an account's. A file
+// of the wrong length comes as it is into Recovered, in the place of the message
+// that it was. report
 // gets a sentence for each thing done and for each file that is left alone.
 func (s *Store) Rebuild(ctx context.Context, report func(Finding)) (recovered int, err error) {
 	r := rebuilder{s: s, report: report}
-	for _, step := range [...]func(context.Context) error{r.dropLoose, r.dropMissing, r.adoptEmails, r.adoptFiles, s.Repair} {
+	for _, step := range [...]func(context.Context) error{r.dropLoose, r.dropMissing, r.abandonTorn, r.adoptEmails, r.adoptFiles, s.Repair} {
 		if err := step(ctx); err != nil {
 			return r.recovered, fmt.Errorf("rebuild: %w", err)
 		}
@@ -102,6 +104,41 @@ func (r *rebuilder) dropMissing(ctx context.Context) error {
 	return r.dropBodiless(ctx)
 }
 
+// abandonTorn lets go of files that have another length than was received, so
+// that adoptFiles finds what is left of them.
+func (r *rebuilder) abandonTorn(ctx context.Context) error {
+	torn, err := r.s.blobs.Torn(ctx)
+	if err != nil || len(torn) == 0 {
+		return err
+	}
+	total, err := r.s.ids(ctx, `SELECT count(DISTINCT body) FROM email`)
+	if err != nil {
+		return err
+	}
+	if len(torn) > tooMany && 2*len(torn) > int(total[0]) {
+		r.say(0, "the files of %d of %d messages have another length than was received: is this the right disk? Nothing was changed", len(torn), total[0])
+		return nil
+	}
+	for part := range slices.Chunk(torn, r.s.chunk) {
+		err := r.s.db.Update(ctx, func(tx *sqlite.Tx) error {
+			for _, body := range part {
+				if err := r.s.forgetEmails(tx, body, false); err != nil {
+					return err
+				}
+				if err := r.s.blobs.Abandon(tx, body); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	r.say(0, "the files of %d messages have another length than was received; what is left of them comes into %s", len(torn), RecoveredName)
+	return nil
+}
+
 // dropBodiless deletes emails whose body has no row.
 func (r *rebuilder) dropBodiless(ctx context.Context) error {
 	emails, err := r.s.ids(ctx, `SELECT id FROM email e WHERE NOT EXISTS (SELECT 1 FROM body b WHERE b.id = e.body AND b.gone IS NULL)`)
@@ -121,27 +158,40 @@ func (r *rebuilder) dropBodiless(ctx context.Context) error {
 
 // dropBodies removes every email of some bodies wherever it lies.
 func (s *Store) dropBodies(tx *sqlite.Tx, bodies []blob.ID) error {
-	type row struct{ id, account int64 }
 	for _, body := range bodies {
-		var emails []row
-		rows, err := tx.Query(`SELECT id, account FROM email WHERE body = ?`, int64(body))
-		if err != nil {
+		if err := s.forgetEmails(tx, body, true); err != nil {
 			return err
 		}
-		for rows.Next() {
-			var e row
-			if err := rows.Scan(&e.id, &e.account); err != nil {
-				return err
-			}
-			emails = append(emails, e)
-		}
-		if err := rows.Err(); err != nil {
+	}
+	return nil
+}
+
+// forgetEmails removes every email of a body, which loses those holders where
+// release is set.
+func (s *Store) forgetEmails(tx *sqlite.Tx, body blob.ID, release bool) error {
+	type row struct{ id, account int64 }
+	var emails []row
+	rows, err := tx.Query(`SELECT id, account FROM email WHERE body = ?`, int64(body))
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		var e row
+		if err := rows.Scan(&e.id, &e.account); err != nil {
 			return err
 		}
-		for _, e := range emails {
-			if err := s.dropRow(tx, e.id, e.account, body); err != nil {
-				return err
-			}
+		emails = append(emails, e)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	holds := body
+	if !release {
+		holds = 0
+	}
+	for _, e := range emails {
+		if err := s.dropRow(tx, e.id, e.account, holds); err != nil {
+			return err
 		}
 	}
 	return nil

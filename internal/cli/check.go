@@ -17,6 +17,7 @@ import (
 	"mailstead/internal/config"
 	"mailstead/internal/control"
 	"mailstead/internal/sqlite"
+	"mailstead/mailbox"
 	"mailstead/mailbox/blob"
 )
 
@@ -125,7 +126,8 @@ func (p *program) restore() (notes []string, err error) {
 	r, err := backup.Revert(p.ctx, filepath.Join(cfg.Data, "mailstead.db"), filepath.Join(cfg.Data, "snapshots"))
 	if errors.Is(err, backup.ErrNone) {
 		return nil, hinted{fmt.Errorf("%s, and there is no readable snapshot: %w", damage, err),
-			"bring a backup of mailstead.db back into " + cfg.Data}
+			"where there is a backup: `mailstead restore BACKUP --to DIR`; without one move " + cfg.Data + " aside, add domains and accounts anew, and " +
+				"take the mail in: `mailstead import ADDRESS OLD/messages/NUMBER --mailbox " + mailbox.RecoveredName + "`, each numbered folder being one account's"}
 	}
 	if err != nil {
 		return nil, err

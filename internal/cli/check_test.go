@@ -207,5 +207,58 @@ func TestRebuildWithoutASnapshot(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(h.data, "mailstead.db"), []byte("garbage that is no database"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, h.types(findings, "check", "--rebuild"), "there is no readable snapshot", "hint: bring a backup")
+	contains(t, h.types(findings, "check", "--rebuild"), "there is no readable snapshot", "mailstead restore BACKUP --to DIR", "mailstead import ADDRESS OLD/messages/NUMBER")
+}
+
+// A file that was cut short comes back as it is, in the place of its message.
+func TestRebuildTakesTornFilesAsTheyAre(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.types(done, "account", "add", "bob@example.org")
+	h.deliver(3)
+	h.with(both)
+	h.with(func(ctx context.Context, o *control.Ops) error { return o.Blobs.File(ctx) })
+	all := h.files()
+	torn, shared := all[1], all[len(all)-1] // the last one is bob's too
+	if err := os.Truncate(torn, 5); err != nil {
+		t.Fatal(err)
+	}
+	// alice's name of the shared one is another, empty file; bob's is whole.
+	if err := os.Remove(shared); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(shared, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, h.types(findings, "check"), "has 5 bytes instead of", "has 0 bytes instead of")
+	contains(t, h.types(done, "check", "--rebuild"), "the files of 1 messages have another length", "1 messages came back", "Everything is in order.")
+	h.types(done, "check")
+	h.with(func(ctx context.Context, o *control.Ops) error {
+		for name, want := range map[string]uint32{"INBOX": 3, mailbox.RecoveredName: 1} {
+			box, err := o.Mail.Mailbox(ctx, 1, name)
+			if err != nil || box.Messages != want {
+				t.Errorf("%s: %+v, %v", name, box, err)
+			}
+		}
+		return nil
+	})
+	contains(t, h.types(done, "check", "--rebuild"), "Everything is in order.")
+	if left, _ := filepath.Glob(filepath.Join(h.data, "messages", "*", "*", "*.whole")); len(left) > 0 {
+		t.Errorf("left over: %q", left)
+	}
+}
+
+// With nothing but the message files left, what the hint says brings them back.
+func TestMessageFilesAloneComeBackByImport(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	h.deliver(3)
+	old := h.data + ".old"
+	if err := os.Rename(h.data, old); err != nil {
+		t.Fatal(err)
+	}
+	h.types(done, "domain", "add", "example.org")
+	h.types(done, "account", "add", "alice@example.org")
+	contains(t, h.types(done, "import", "alice@example.org", filepath.Join(old, "messages", "1"), "--mailbox", mailbox.RecoveredName), "3 messages imported")
+	h.types(done, "check")
 }
