@@ -2,9 +2,13 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -12,7 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"mailstead/internal/config"
 	"mailstead/internal/control"
+	"mailstead/internal/sqlite"
 )
 
 func TestMain(m *testing.M) {
@@ -168,4 +174,26 @@ func TestHelp(t *testing.T) {
 		t.Fatal(err)
 	}
 	visit(parser.Model.Node)
+}
+
+// What cannot be written to is told with its next step.
+func TestUnwritableDataHasAHint(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.Data = "/data"
+	for _, tt := range []struct {
+		err         error
+		says, hints string
+	}{
+		{&fs.PathError{Op: "open", Path: "/data/lock", Err: syscall.EROFS}, "mounted read-only", "dmesg"},
+		{fmt.Errorf("open the store: %w", &sqlite.Error{Code: 1544}), "the database in /data may not be written", "ls -l /data"},
+		{fmt.Errorf("open the store: %w", &sqlite.Error{Code: 14}), "the database in /data may not be written", "ls -l /data"},
+		{&fs.PathError{Op: "open", Path: "/data/lock", Err: syscall.EACCES}, "permission denied", "as root"},
+	} {
+		var h interface{ Hint() string }
+		err := explainOpen(tt.err, cfg)
+		if !errors.As(err, &h) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(h.Hint(), tt.hints) {
+			t.Errorf("%v: %v", tt.err, err)
+		}
+	}
 }

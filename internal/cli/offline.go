@@ -3,12 +3,16 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+
+	"golang.org/x/sys/unix"
 
 	"mailstead/internal/app"
 	"mailstead/internal/config"
 	"mailstead/internal/control"
+	"mailstead/internal/sqlite"
 )
 
 // offline opens the stores of a data directory on which no server runs, and
@@ -37,6 +41,12 @@ func explainOpen(err error, cfg config.Config) error {
 	switch {
 	case errors.As(err, &h):
 		return err
+	case errors.Is(err, unix.EROFS):
+		return hinted{fmt.Errorf("%s is on a file system that is mounted read-only: %w", cfg.Data, err),
+			"mount it for writing, or name another directory with --data; a kernel does this to a disk that fails: see `dmesg`"}
+	case errors.Is(err, sqlite.ErrReadOnly):
+		return hinted{fmt.Errorf("the database in %s may not be written", cfg.Data),
+			"see whom it belongs to (`ls -l " + cfg.Data + "`), and run this as the server's user or as root"}
 	case errors.Is(err, os.ErrPermission):
 		return hinted{err, "run this as the server's user or as root, or name another directory with --data"}
 	}

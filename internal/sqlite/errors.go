@@ -17,6 +17,7 @@ var (
 	ErrConstraint  = errors.New("constraint failed")
 	ErrNewerSchema = errors.New("the database was written by a newer version")
 	ErrClosed      = errors.New("database is closed")
+	ErrReadOnly    = errors.New("the database cannot be written")
 	ErrReverting   = errors.New("a return to a snapshot was cut short: run it again")
 )
 
@@ -36,6 +37,8 @@ func (e *Error) Is(target error) bool {
 		return e.Code&0xff == lib.SQLITE_FULL || e.Code == lib.SQLITE_IOERR_SHMSIZE
 	case ErrBusy:
 		return e.Code&0xff == lib.SQLITE_BUSY
+	case ErrReadOnly:
+		return e.Code&0xff == lib.SQLITE_READONLY || e.Code&0xff == lib.SQLITE_CANTOPEN
 	case ErrConstraint:
 		return e.Code&0xff == lib.SQLITE_CONSTRAINT
 	}
