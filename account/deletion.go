@@ -19,6 +19,7 @@ const Grace = 30 * 24 * time.Hour
 // this room does not know (mail, queue) is filled in by the caller.
 type DeletionPlan struct {
 	Account      Account
+	LastOperator bool              // Delete will refuse: somebody else must be one first
 	Until        time.Time         // when it is removed for good
 	Addresses    []message.Address // refused as unknown from now on, kept for it until then
 	AliasesLost  []message.Address // lead to nobody else
@@ -43,6 +44,13 @@ func (s *Store) PlanDeletion(ctx context.Context, account int64) (DeletionPlan, 
 	p := DeletionPlan{Account: *a, Until: time.Now().Add(Grace), Addresses: d.owned[account]}
 	if !a.Deleted.IsZero() {
 		p.Until = a.Deleted.Add(Grace)
+	}
+	err = s.db.View(ctx, func(tx *sqlite.Tx) (err error) {
+		p.LastOperator, err = lastOperator(tx, account)
+		return err
+	})
+	if err != nil {
+		return DeletionPlan{}, err
 	}
 	for _, e := range d.addresses {
 		switch {

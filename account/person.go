@@ -95,18 +95,23 @@ func (s *Store) update(tx *sqlite.Tx, account int64, query string, args ...any) 
 
 // notLastOperator refuses what would leave nobody behind postmaster@.
 func notLastOperator(tx *sqlite.Tx, account int64) error {
+	last, err := lastOperator(tx, account)
+	if err == nil && last {
+		err = fmt.Errorf("%w: this is the last operator; make somebody else one first", ErrInvalid)
+	}
+	return err
+}
+
+func lastOperator(tx *sqlite.Tx, account int64) (bool, error) {
 	var isOne bool
 	var others int
 	err := tx.QueryRow(`SELECT
 		EXISTS (SELECT 1 FROM account WHERE id = ?1 AND operator AND NOT disabled AND deleted IS NULL),
 		(SELECT count(*) FROM account WHERE id <> ?1 AND operator AND NOT disabled AND deleted IS NULL)`, account).Scan(&isOne, &others)
 	if err != nil {
-		return fmt.Errorf("count operators: %w", err)
+		return false, fmt.Errorf("count operators: %w", err)
 	}
-	if isOne && others == 0 {
-		return fmt.Errorf("%w: this is the last operator; make somebody else one first", ErrInvalid)
-	}
-	return nil
+	return isOne && others == 0, nil
 }
 
 // validName keeps a display name fit for a header and a terminal.

@@ -262,3 +262,9 @@ func (s *Store) SetSCRAM(ctx context.Context, l Login, password string, on bool)
 		return s.update(tx, a.ID, `UPDATE account SET stored_key = ?, server_key = ? WHERE id = ?`, keys.stored, keys.server, a.ID)
 	})
 }
+
+// ForgetSCRAM is how an operator switches it off, who does not know the password.
+// Errors: ErrUnknown.
+func (s *Store) ForgetSCRAM(tx *sqlite.Tx, account int64) error {
+	return s.update(tx, account, `UPDATE account SET stored_key = NULL, server_key = NULL WHERE id = ?`, account)
+}

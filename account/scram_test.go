@@ -173,6 +173,13 @@ func TestSCRAMWithOnesOwnPassword(t *testing.T) {
 	if err := try("her new password"); !errors.Is(err, ErrBadCredentials) {
 		t.Errorf("the old keys after the operator's change: %v", err)
 	}
+	s.do(t, func(tx *sqlite.Tx) error { return s.ForgetSCRAM(tx, alice.ID) })
+	if err := try("set by the operator"); !errors.Is(err, ErrBadCredentials) {
+		t.Errorf("after the operator switched it off: %v", err)
+	}
+	if _, err := s.CheckPassword(ctx, l, "set by the operator"); err != nil {
+		t.Errorf("by argon2id: %v", err)
+	}
 }
 
 // Whether somebody is unknown must not show: neither in the form of the salt nor

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,6 +17,7 @@ type accountCommand struct {
 	Show        accountShow        `cmd:"" help:"Show one account with its addresses and app passwords."`
 	Set         accountSet         `cmd:"" help:"Change the name, the primary address, or who is an operator."`
 	Password    accountPassword    `cmd:"" help:"Give an account a new password."`
+	SCRAM       accountSCRAM       `cmd:"" name:"scram" help:"Whether SCRAM proves the account's own password."`
 	Disable     accountDisable     `cmd:"" help:"Close an account for logins and new mail; what it holds stays."`
 	Enable      accountEnable      `cmd:"" help:"Open a disabled account again."`
 	Delete      accountDelete      `cmd:"" help:"Delete an account: says first what happens; 30 days to take it back."`
@@ -235,6 +237,45 @@ func (c *accountPassword) Run(p *program) error {
 		if made {
 			fmt.Fprintf(w, "Password: %s\nIt is shown this once only.\n", p.paint(bold, password))
 		}
+	})
+}
+
+type accountSCRAM struct {
+	who
+	State        string `arg:"" enum:"on,off" help:"on or off."`
+	PasswordFile string `placeholder:"FILE" help:"For on: the account's own password, in the first line of FILE (- for standard input)."`
+}
+
+func (accountSCRAM) Help() string {
+	return `Off keeps nothing of the account's own password but argon2id: programs that
+know no mechanism beside SCRAM then need an app password. A new password is on again.
+
+Examples:
+  mailstead account scram alice@example.org off
+  mailstead account scram alice@example.org on --password-file password.txt`
+}
+
+func (c *accountSCRAM) Run(p *program) error {
+	in := control.SCRAM{Address: c.Address, On: c.State == "on"}
+	var err error
+	switch {
+	case !in.On:
+	case c.PasswordFile != "":
+		in.Password, err = firstLine(p, c.PasswordFile)
+	case isTerminal(p.in):
+		in.Password, err = p.secret("Password of " + clean(c.Address) + ": ")
+	default:
+		err = hinted{errors.New("the account's own password is needed"), "--password-file names the file that it is in"}
+	}
+	if err != nil {
+		return err
+	}
+	a, err := call[control.Account](p, "account.scram", in)
+	if err != nil {
+		return err
+	}
+	return p.show(a, func(w io.Writer) {
+		fmt.Fprintf(w, "SCRAM is %s for the password of %s; app passwords go on with it.\n", c.State, clean(a.Address))
 	})
 }
 

@@ -29,11 +29,21 @@ func (c *accountDelete) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	if c.DryRun {
-		return p.show(plan, func(w io.Writer) { printPlan(w, plan) })
+	if c.DryRun || plan.LastOperator && !c.Yes {
+		err := p.show(plan, func(w io.Writer) { printPlan(w, plan) })
+		if err == nil && plan.LastOperator {
+			return errFindings
+		}
+		return err
 	}
 	if !c.Yes {
-		printPlan(p.err, plan)
+		if p.flags.JSON && !isTerminal(p.in) { // the plan, for who asks the person
+			if err := p.show(plan, nil); err != nil {
+				return err
+			}
+		} else {
+			printPlan(p.err, plan)
+		}
 		if c.Export == "" && plan.Account.Messages > 0 && isTerminal(p.in) {
 			if c.Export, err = p.line("\nExport the mail first? Folder to write into (empty: no): "); err != nil {
 				return err
@@ -66,6 +76,10 @@ func (c *accountDelete) Run(p *program) error {
 // printPlan says what deleting an account does.
 func printPlan(w io.Writer, plan control.Plan) {
 	a := plan.Account
+	if plan.LastOperator {
+		fmt.Fprintf(w, "%s cannot be deleted: it is the last operator. Make somebody else one first: mailstead account set ADDRESS --operator\n", clean(a.Address))
+		return
+	}
 	fmt.Fprintf(w, "Deleting %s means:\n", clean(a.Address))
 	say := func(format string, args ...any) { fmt.Fprintf(w, "  - "+format+"\n", args...) }
 	say("it is closed at once: no logins, its sessions end;")

@@ -219,8 +219,7 @@ func (o *Ops) accountPassword(ctx context.Context, in NewPassword) (Account, err
 		return Account{}, err
 	}
 	if in.Old != "" {
-		login := account.Login{Name: in.Address, Scope: account.Web, Remote: netip.IPv6Loopback()}
-		if err := o.Accounts.ChangePassword(ctx, login, in.Old, in.Password); err != nil {
+		if err := o.Accounts.ChangePassword(ctx, ownLogin(in.Address), in.Old, in.Password); err != nil {
 			return Account{}, err
 		}
 		return o.account(ctx, who)
@@ -232,6 +231,33 @@ func (o *Ops) accountPassword(ctx context.Context, in NewPassword) (Account, err
 	return o.change(ctx, in.Address, func(tx *sqlite.Tx, id int64) error {
 		return o.Accounts.SetPassword(tx, id, secret)
 	})
+}
+
+// SCRAM is what account.scram takes. On needs the person's own password, from
+// which the keys are made; Off does not.
+type SCRAM struct {
+	Address  string `json:"address"`
+	On       bool   `json:"on"`
+	Password string `json:"password,omitempty"`
+}
+
+func (o *Ops) accountSCRAM(ctx context.Context, in SCRAM) (Account, error) {
+	if !in.On {
+		return o.change(ctx, in.Address, o.Accounts.ForgetSCRAM)
+	}
+	who, err := o.find(ctx, in.Address)
+	if err != nil {
+		return Account{}, err
+	}
+	if err := o.Accounts.SetSCRAM(ctx, ownLogin(in.Address), in.Password, true); err != nil {
+		return Account{}, err
+	}
+	return o.account(ctx, who)
+}
+
+// ownLogin is a person's who proves the own password on this machine.
+func ownLogin(address string) account.Login {
+	return account.Login{Name: address, Scope: account.Web, Remote: netip.IPv6Loopback()}
 }
 
 // Disabling is what account.disable takes.

@@ -15,7 +15,8 @@ import (
 // Plan is what deleting an account would do.
 type Plan struct {
 	Account      Account   `json:"account"`
-	Until        time.Time `json:"until"` // undelete works until then
+	LastOperator bool      `json:"last_operator,omitempty"` // it is refused: somebody else must be one first
+	Until        time.Time `json:"until"`                   // undelete works until then
 	Addresses    []string  `json:"addresses"`
 	AliasesLost  []string  `json:"aliases_lost,omitempty"`
 	AliasesLess  []string  `json:"aliases_less,omitempty"`
@@ -50,7 +51,7 @@ func (o *Ops) accountPlan(ctx context.Context, in Who) (Plan, error) {
 	}
 	v, err := o.account(ctx, a)
 	return Plan{
-		Account: v, Until: p.Until, Addresses: unicode(p.Addresses), AliasesLost: unicode(p.AliasesLost),
+		Account: v, LastOperator: p.LastOperator, Until: p.Until, Addresses: unicode(p.Addresses), AliasesLost: unicode(p.AliasesLost),
 		AliasesLess: unicode(p.AliasesLess), CatchAll: domains(p.CatchAll), AppPasswords: p.AppPasswords, Queued: p.Queued,
 	}, err
 }

@@ -17,6 +17,7 @@ func operations() []operation {
 		op("account.add", (*Ops).accountAdd),
 		op("account.set", (*Ops).accountSet),
 		op("account.password", (*Ops).accountPassword),
+		op("account.scram", (*Ops).accountSCRAM),
 		op("account.disable", (*Ops).accountDisable),
 		op("account.quota", (*Ops).accountQuota),
 		op("account.retention", (*Ops).accountRetention),
