@@ -21,7 +21,7 @@ func (s *session) bdat(args string) Reply {
 	case s.tx == nil:
 		refusal = MailFirst
 	case s.tx.recipients == 0:
-		s.drop()
+		s.tx.idle = true
 		refusal = NoRecipients
 	}
 	if !refusal.IsZero() {

@@ -8,13 +8,15 @@ import (
 	"mailstead/internal/listen"
 )
 
-// data reads a message in lines (RFC 5321, 4.1.1.4).
+// data reads a message in lines (RFC 5321, 4.1.1.4). Refused for want of a
+// recipient it leaves the transaction open, as every refused command does: the
+// client may name another one, say RSET (RFC 2920, 3.1), or begin anew.
 func (s *session) data(string) Reply {
 	if s.tx == nil {
 		return s.noMessage(MailFirst)
 	}
 	if s.tx.recipients == 0 {
-		s.drop()
+		s.tx.idle = true
 		return s.noMessage(NoRecipients)
 	}
 	s.write(StartMail)

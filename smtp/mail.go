@@ -7,6 +7,9 @@ import (
 
 // mail begins a transaction (RFC 5321, 4.1.1.2).
 func (s *session) mail(args string) Reply {
+	if s.tx != nil && s.tx.idle { // many clients do not say RSET after that
+		s.drop()
+	}
 	if s.tx != nil {
 		return NestedMail
 	}

@@ -35,6 +35,7 @@ func (s *session) rcpt(args string) Reply {
 	reply, err := tx.Recipient(s.ctx, r)
 	if reply = s.answer("recipient", reply, err, RecipientOK); reply.Positive() {
 		tx.recipients++
+		tx.idle = false
 	} else {
 		tx.refused++
 		if reply.Code/100 == 5 {

@@ -24,7 +24,6 @@ var (
 	ReadyTLS       = Reply{220, "2.0.0", "ready to start TLS"}
 	Authenticated  = Reply{235, "2.7.0", "authentication succeeded"}
 	CannotVerify   = Reply{252, "2.1.5", "send some mail, I'll try my best"}
-	Help           = Reply{214, "2.0.0", "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP STARTTLS AUTH\nRFC 5321 has the rest"}
 	ShuttingDown   = Reply{421, "4.3.2", "shutting down, come back soon"}
 	TimedOut       = Reply{421, "4.4.2", "timeout, closing connection"}
 	TooManyErrors  = Reply{421, "4.7.0", "too many errors, closing connection"}

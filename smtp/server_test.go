@@ -237,11 +237,13 @@ func TestDialogs(t *testing.T) {
 		{"chunks without recipient", greet + `C| "MAIL FROM:<a@example.org>\r\nBDAT 4 LAST\r\nQUITNOOP\r\n"` +
 			"\nS: 250 ...\nS: 554 5.5.1 ...\nS: 250 2.0.0 OK\n" + end, nil},
 		{"no recipient", greet + "C: MAIL FROM:<>\nS: 250 ...\nC: RCPT TO:<unknown@example.org>\nS: 550 ...\nC: DATA\nS: 554 5.5.1 ...\nC: MAIL FROM:<>\nS: 250 ...\n" + end, nil},
+		{"another recipient after a refused DATA", greet + "C: MAIL FROM:<>\nS: 250 ...\nC: RCPT TO:<unknown@example.org>\nS: 550 ...\nC: DATA\nS: 554 5.5.1 ...\nC: RCPT TO:<b@example.org>\nS: 250 ...\nC: MAIL FROM:<>\nS: 503 ...\nC: DATA\nS: 354 ...\nC: .\nS: 250 ...\n" + end,
+			[]kept{{From: "", To: []string{"b@example.org"}}}},
 		{"null reverse-path", greet + "C: MAIL FROM:<>\nS: 250 ...\nC: RCPT TO:<b@example.org>\nS: 250 ...\nC: DATA\nS: 354 ...\nC: .\nS: 250 ...\n" + end,
 			[]kept{{From: "", To: []string{"b@example.org"}}}},
 		{"sequence", "S: 220 ...\nC: MAIL FROM:<a@example.org>\nS: 503 5.5.1 say EHLO first\nC: EHLO x\nS* 250 LIMITS ...\nC: RCPT TO:<a@example.org>\nS: 503 5.5.1 MAIL first\nC: DATA\nS: 503 5.5.1 MAIL first\n" + end, nil},
 		{"extensions", "S: 220 mx.example ESMTP Mailstead\nC: EHLO x\nS: 250-mx.example greets you\nS: 250-PIPELINING\nS: 250-SIZE 52428800\nS: 250-8BITMIME\nS: 250-SMTPUTF8\nS: 250-CHUNKING\nS: 250-ENHANCEDSTATUSCODES\nS: 250 LIMITS MAILMAX=10000 RCPTMAX=1000\nC: HELO x\nS: 250 mx.example\n" + end, nil},
-		{"small commands", "S: 220 ...\nC: noop anything\nS: 250 2.0.0 OK\nC: HELP\nS: 214-2.0.0 ...\nS: 214 2.0.0 ...\nC: VRFY a\nS: 252 2.1.5 ...\nC: EXPN a\nS: 502 5.5.1 ...\nC: FROB\nS: 500 5.5.1 ...\nC: STARTTLS\nS: 503 ...\nC: QUIT now\nS: 501 ...\n" + end, nil},
+		{"small commands", "S: 220 ...\nC: noop anything\nS: 250 2.0.0 OK\nC: HELP\nS: 214-2.0.0 EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP\nS: 214 2.0.0 ...\nC: VRFY a\nS: 252 2.1.5 ...\nC: EXPN a\nS: 502 5.5.1 ...\nC: FROB\nS: 500 5.5.1 ...\nC: STARTTLS\nS: 503 ...\nC: QUIT now\nS: 501 ...\n" + end, nil},
 		{"parameters", greet + "C: MAIL FROM:<a@example.org> FOO=1\nS: 555 5.5.4 ...\nC: MAIL FROM:<a@example.org> SIZE=x\nS: 501 5.5.4 ...\nC: MAIL FROM:<a@example.org> BODY=BINARYMIME\nS: 501 5.5.4 ...\nC: MAIL FROM:<a@example.org> SIZE=99999999999\nS: 552 5.3.4 ...\n" +
 			"C: MAIL FROM:<a@example.org> RET=HDRS\nS: 555 5.5.4 ...\nC: MAIL FROM: <@x,@y:a@example.org> size=5 body=8bitmime AUTH=<>\nS: 250 ...\nC: RCPT TO:<b@example.org> NOTIFY=NEVER\nS: 555 ...\n" + end, nil},
 		{"bad addresses", greet + "C: MAIL FROM:a@example.org\nS: 501 5.1.7 ...\nC: MAIL FROM:<postmaster>\nS: 501 5.1.7 ...\nC: MAIL FROM:<a@@example.org>\nS: 501 5.1.7 ...\nC: MAIL FROM:<\"a>b\"@example.org>\nS: 250 ...\nC: RCPT TO:<>\nS: 501 5.1.3 ...\nC: RCPT TO:<b>\nS: 501 5.1.3 ...\n" + end, nil},

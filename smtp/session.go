@@ -36,6 +36,7 @@ type transaction struct {
 	utf8       bool
 	recipients int
 	refused    int
+	idle       bool // a message was refused because no recipient was taken
 }
 
 func newSession(srv *Server, c *listen.Conn) *session {

@@ -22,7 +22,18 @@ func (s *session) vrfy(args string) Reply {
 	return CannotVerify
 }
 
-func (s *session) help(string) Reply       { return Help }
+// help names what works here and now.
+func (s *session) help(string) Reply {
+	verbs := "EHLO HELO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY HELP"
+	if s.srv.TLS != nil && s.peer.TLS == nil {
+		verbs += " STARTTLS"
+	}
+	if _, ok := s.backend.(Authenticator); ok {
+		verbs += " AUTH"
+	}
+	return Reply{214, "2.0.0", verbs + "\nRFC 5321 has the rest"}
+}
+
 func (s *session) notOffered(string) Reply { return NotOffered }
 
 // notSMTP ends a web browser's or a request smuggler's visit before its lines

@@ -5,8 +5,9 @@
 //
 // # The order
 //
-//	connect   rate of the network                   421 4.7.0
-//	MAIL      room on the disk                      452 4.3.1
+//	connect   far above the rate of the network     421 4.7.0
+//	MAIL      above the rate of the network         450 4.7.0, then 421
+//	          room on the disk                      452 4.3.1
 //	RCPT      not ours                              550 5.7.1
 //	          unknown                               550 5.1.1
 //	          disabled                              550 5.2.1
@@ -63,7 +64,8 @@ type Options struct {
 	MaxSize   int64        // 0 means smtp.DefaultMaxSize
 
 	// Connections an hour from one IPv4 /24 or IPv6 /56, loopback exempt, after
-	// a burst of a tenth of it. 0 means 6,000; less than 0 means no limit.
+	// a burst of a tenth of it. 0 means 6,000; less than 0 means no limit. As many
+	// again are heard out and put off; the rest is turned away at once.
 	Rate int
 }
 
@@ -71,8 +73,9 @@ const defaultRate = 6000
 
 // Door is the backend of the engine.
 type Door struct {
-	o     Options
-	rates limit.Table[netip.Prefix]
+	o        Options
+	rates    limit.Table[netip.Prefix]
+	patience limit.Table[netip.Prefix] // for those above rates
 }
 
 // New makes the server for port 25.
@@ -86,6 +89,7 @@ func New(o Options) *smtp.Server {
 	d := &Door{o: o}
 	if o.Rate > 0 {
 		d.rates.Rate, d.rates.Burst = float64(o.Rate), max(1, float64(o.Rate)/10)
+		d.patience.Rate, d.patience.Burst = d.rates.Rate, d.rates.Burst
 	}
 	cfg := o.TLS
 	if cfg != nil {
@@ -101,6 +105,7 @@ func New(o Options) *smtp.Server {
 
 // Replies of this door.
 var (
+	slowDown  = smtp.Reply{Code: 450, Status: "4.7.0", Text: "too many connections from your network, try again later"}
 	tooFast   = smtp.Reply{Code: 421, Status: "4.7.0", Text: "too many connections from your network, slow down"}
 	inCircles = smtp.Reply{Code: 554, Status: "5.4.6", Text: "message goes in circles"}
 )
@@ -110,18 +115,28 @@ const maxReceived = 50
 
 // NewSession implements smtp.Backend.
 func (d *Door) NewSession(ctx context.Context, p *smtp.Peer) (smtp.Session, smtp.Reply, error) {
-	if a := p.Remote.Addr(); a.IsValid() && !a.IsLoopback() && !d.rates.Take(listen.NetworkOf(a), 1, time.Now()) {
-		d.o.Events.Record(maillog.Event{Time: time.Now(), Kind: maillog.Refused, CID: p.CID, Remote: a, Reply: tooFast.String()})
-		return nil, tooFast, nil
+	s := &session{d: d, p: p}
+	a, now := p.Remote.Addr(), time.Now()
+	if !a.IsValid() || a.IsLoopback() || d.rates.Take(listen.NetworkOf(a), 1, now) {
+		return s, smtp.Reply{}, nil
 	}
-	return &session{d: d, p: p}, smtp.Reply{}, nil
+	// A greeting can be 421 or 554, never 450 (RFC 5321, 4.3.2): who is to come
+	// again is told so at MAIL.
+	if d.patience.Take(listen.NetworkOf(a), 1, now) {
+		s.early = true
+		return s, smtp.Reply{}, nil
+	}
+	d.o.Events.Record(maillog.Event{Time: now, Kind: maillog.Refused, CID: p.CID, Remote: a, Reply: tooFast.String()})
+	return nil, tooFast, nil
 }
 
 // session is one connection.
 type session struct {
-	d    *Door
-	p    *smtp.Peer
-	mids int
+	d      *Door
+	p      *smtp.Peer
+	mids   int
+	early  bool // its network is above its rate
+	putOff bool // and it has been told so
 }
 
 func (s *session) Hello(context.Context) (smtp.Reply, error) { return smtp.Reply{}, nil }
@@ -130,6 +145,15 @@ func (s *session) Close()                                    {}
 // Mail begins a transaction. A null reverse-path is as good as any.
 func (s *session) Mail(ctx context.Context, m smtp.Mail) (smtp.Transaction, smtp.Reply, error) {
 	t := &transaction{s: s, env: m.Envelope, size: m.Size, began: time.Now()}
+	if s.early {
+		reply := slowDown
+		if s.putOff {
+			reply = tooFast
+		}
+		s.putOff = true
+		t.refused("", reply, "")
+		return nil, reply, nil
+	}
 	if !s.d.o.Space.Enough() {
 		t.refused("", local.DiskFull, "")
 		return nil, local.DiskFull, nil

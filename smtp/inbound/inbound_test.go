@@ -267,18 +267,34 @@ func TestQuotaMayBeCrossedOnce(t *testing.T) {
 
 func TestConnectionRate(t *testing.T) {
 	door := New(Options{Rate: 30}).Backend.(*Door)
-	connect := func(addr string) bool {
-		_, reply, err := door.NewSession(t.Context(), &smtp.Peer{Remote: netip.MustParseAddrPort(addr)})
-		return err == nil && reply.IsZero()
+	connect := func(addr string) (codes []int) {
+		s, reply, err := door.NewSession(t.Context(), &smtp.Peer{Remote: netip.MustParseAddrPort(addr)})
+		for range 2 {
+			if err != nil || reply.Code == 421 {
+				break
+			}
+			if _, reply, err = s.Mail(t.Context(), smtp.Mail{}); err == nil {
+				codes = append(codes, reply.Code)
+			}
+		}
+		if codes == nil {
+			return []int{reply.Code}
+		}
+		return codes
 	}
+	fine, putOff, turnedAway := []int{0, 0}, []int{450, 421}, []int{421}
 	for range 10 {
-		if !connect("127.0.0.1:1") {
-			t.Fatal("loopback is limited")
+		if diff := cmp.Diff(fine, connect("127.0.0.1:1")); diff != "" {
+			t.Fatal("loopback is limited", diff)
 		}
 	}
-	got := []bool{connect("192.0.2.1:1"), connect("192.0.2.2:1"), connect("192.0.2.3:1"), connect("192.0.2.4:1"), connect("192.0.3.1:1")}
-	if diff := cmp.Diff([]bool{true, true, true, false, true}, got); diff != "" {
-		t.Error(diff)
+	for i, want := range [][]int{fine, fine, fine, putOff, putOff, putOff, turnedAway, turnedAway} {
+		if diff := cmp.Diff(want, connect("192.0.2."+strconv.Itoa(i+1)+":1")); diff != "" {
+			t.Errorf("connection %d: %s", i+1, diff)
+		}
+	}
+	if diff := cmp.Diff(fine, connect("192.0.3.1:1")); diff != "" {
+		t.Error("another network", diff)
 	}
 }
 
