@@ -47,6 +47,9 @@ func (a *App) compose() error {
 		Mailboxes: a.Mail, Accounts: a.Accounts, TLS: cert.Config(), Version: a.o.Version,
 		MaxMessage: size, Log: log, Events: events,
 	}
+	for _, door := range cfg.Listen.Absent() {
+		log.Warn("this version has no such door: it stays closed", "door", door)
+	}
 	for _, d := range []struct {
 		name    string
 		addrs   []string

@@ -466,7 +466,9 @@ func TestEveryNight(t *testing.T) {
 	contains(t, h.types(done, "backup", "--every-night", vault, "--keep", "3"), "makes a backup in "+vault)
 	contains(t, h.types(done, "backup"), vault, "never")
 	h.with(func(ctx context.Context, o *control.Ops) error { return backup.Nightly(ctx, o, h.conf) })
-	contains(t, h.types(done, "backup"), "0 s ago")
+	if out := h.types(done, "backup"); !strings.Contains(out, " ago") || strings.Contains(out, "never") {
+		t.Errorf("no time in\n%s", out)
+	}
 	contains(t, h.types(done, "backup", "verify", vault), "2 messages")
 	h.with(func(ctx context.Context, o *control.Ops) error { return backup.Nightly(ctx, o, h.conf) }) // not again
 	if all, err := backup.Backups(vault); err != nil || len(all) != 1 {

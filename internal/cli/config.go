@@ -32,6 +32,9 @@ func (c *configCommand) Run(p *program) error {
 		} else {
 			fmt.Fprintf(w, "%s is good.\n", clean(cfg.File))
 		}
+		for _, door := range cfg.Listen.Absent() {
+			fmt.Fprintf(w, "But listen.%s asks for a door that this version does not have: it stays closed.\n", door)
+		}
 		if cfg.Hostname == "" {
 			fmt.Fprintln(w, "But hostname is not set, and this machine has no full name: the server will not start without.")
 		}

@@ -88,6 +88,8 @@ var hints = map[string]string{
 	"listen.http":        listenHint,
 	"listen.https":       listenHint,
 	"listen.metrics":     listenHint,
+	"listen.pop3s":       listenHint,
+	"listen.managesieve": listenHint,
 }
 
 const listenHint = `write addresses such as ":25" or "192.0.2.1:25"; an empty list switches the door off`
@@ -143,6 +145,7 @@ func (l *Listen) check() (key string, err error) {
 		{"listen.smtp", l.SMTP}, {"listen.submission", l.Submission}, {"listen.submissions", l.Submissions},
 		{"listen.imap", l.IMAP}, {"listen.imaps", l.IMAPS},
 		{"listen.http", l.HTTP}, {"listen.https", l.HTTPS}, {"listen.metrics", l.Metrics},
+		{"listen.pop3s", l.POP3S}, {"listen.managesieve", l.ManageSieve},
 	} {
 		for _, a := range door.addrs {
 			if err := validListen(a); err != nil {

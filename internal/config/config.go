@@ -46,6 +46,21 @@ type Listen struct {
 	HTTP        []string `toml:"http"`
 	HTTPS       []string `toml:"https"`
 	Metrics     []string `toml:"metrics"`
+
+	// Doors that this version does not have. A file may name them already.
+	POP3S       []string `toml:"pop3s"`
+	ManageSieve []string `toml:"managesieve"`
+}
+
+// Absent names the doors that the file asks for and this version does not have.
+func (l *Listen) Absent() (doors []string) {
+	if len(l.POP3S) > 0 {
+		doors = append(doors, "pop3s")
+	}
+	if len(l.ManageSieve) > 0 {
+		doors = append(doors, "managesieve")
+	}
+	return doors
 }
 
 // DNS says whom to ask.

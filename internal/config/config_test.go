@@ -149,3 +149,21 @@ func TestSize(t *testing.T) {
 		}
 	}
 }
+
+// Doors of later versions may stand in the file.
+func TestDoorsThatAreNotThereYet(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		"[listen]\npop3s = []\nmanagesieve = []":          nil,
+		"[listen]\npop3s = []\nmanagesieve = [\":4190\"]": {"managesieve"},
+		"[listen]\npop3s = [\":995\"]":                    {"pop3s"},
+	} {
+		c, err := Parse("f", text)
+		if d := cmp.Diff(want, c.Listen.Absent()); err != nil || d != "" {
+			t.Errorf("%s: %v, %s", text, err, d)
+		}
+	}
+	if _, err := Parse("f", "[listen]\nmanagesieve = [\":25\"]"); err == nil || !strings.Contains(err.Error(), "is used by") {
+		t.Errorf("an address used twice: %v", err)
+	}
+}
