@@ -27,12 +27,13 @@ func due(s control.BackupState, now time.Time) bool {
 	if s.Plan.Dir == "" {
 		return false
 	}
-	if s.Last.Problem != "" && s.Last.Dir == s.Plan.Dir && now.Sub(s.Last.Ended) < afterFailed {
+	ago := now.Sub(s.Last.Ended)
+	if s.Last.Problem != "" && s.Last.Dir == s.Plan.Dir && 0 <= ago && ago < afterFailed {
 		return false
 	}
 	since := now.Sub(s.Night.Began)
-	if s.Night.Dir != s.Plan.Dir {
-		since = atLatest // the first into this folder
+	if s.Night.Dir != s.Plan.Dir || since < 0 {
+		since = atLatest // the first into this folder, or one of a clock that was wrong
 	}
 	hour := now.Local().Hour()
 	return since >= atLatest || since >= notBefore && hour >= quietFrom && hour < quietUntil

@@ -30,6 +30,8 @@ func TestDue(t *testing.T) {
 		"another failed elsewhere":    {control.BackupState{Plan: plan, Night: good(5, 3), Last: control.BackupNote{Dir: "/e", Ended: at(10, 3), Problem: "full"}}, at(10, 4), true},
 		"it failed a moment ago":      {control.BackupState{Plan: plan, Night: good(5, 3), Last: failed}, at(10, 4), false},
 		"it failed some hours ago":    {control.BackupState{Plan: plan, Night: good(5, 3), Last: failed}, at(10, 7), true},
+		"the clock was ahead":         {control.BackupState{Plan: plan, Night: good(28, 3)}, at(10, 14), true},
+		"it failed under that clock":  {control.BackupState{Plan: plan, Night: good(5, 3), Last: control.BackupNote{Dir: "/d", Ended: at(28, 3), Problem: "full"}}, at(10, 3), true},
 		"one by hand counts as today": {control.BackupState{Plan: plan, Night: good(9, 23)}, at(10, 5), false},
 	} {
 		if got := due(c.state, c.now); got != c.want {
