@@ -99,7 +99,7 @@ func (m *manifestWriter) drop() {
 
 // read gives the manifest of a backup, entry by entry.
 func (v *vault) read(b Backup, head func(header) error, fn func(entry) error) error {
-	f, err := os.Open(filepath.Join(v.dir, b.Name, manifestName+v.seal.suffix()))
+	f, err := openPlain(filepath.Join(v.dir, b.Name, manifestName+v.seal.suffix()))
 	if err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (v *vault) needs(b Backup, needed map[[16]byte]bool) error {
 	if !b.Complete {
 		name += unfinished
 	}
-	f, err := os.Open(filepath.Join(v.dir, name, listName))
+	f, err := openPlain(filepath.Join(v.dir, name, listName))
 	if errors.Is(err, fs.ErrNotExist) && !b.Complete {
 		return nil
 	}

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -41,6 +43,17 @@ type Restored struct {
 // restoring is the file that says that a data directory is not whole yet.
 const restoring = "RESTORING"
 
+// HalfRestored names the backup that a Restore was bringing into a data directory
+// when it was broken off; "" for none. No store may be opened there: what it
+// took would be replaced when the Restore goes on.
+func HalfRestored(data string) string {
+	text, err := os.ReadFile(filepath.Join(data, restoring))
+	if err != nil {
+		return ""
+	}
+	return cmp.Or(strings.TrimSpace(string(text)), "?")
+}
+
 // Restore puts a whole backup into an empty data directory, every byte compared
 // with its hash. Message files and database are then of different epochs, so
 // that the first start renews every UIDVALIDITY. Until it is done the database
@@ -54,14 +67,11 @@ func Restore(ctx context.Context, o RestoreOptions) (r Restored, err error) {
 	if err := begin(o.To, b); err != nil {
 		return r, err
 	}
-	x := &extraction{v: v, b: b, to: o.To, known: o.Migrations, progress: o.Progress}
+	x := &extraction{v: v, b: b, to: o.To, known: o.Migrations, progress: o.Progress, needs: databaseName}
 	if err := x.run(ctx); err != nil {
-		return r, room(err, o.To)
+		return r, errors.Join(room(err, o.To), leave(o.To))
 	}
 	r.Messages, r.Bytes, r.Problems = x.messages, x.bytes, x.problems
-	if x.missing {
-		return r, &Problem{Text: "the backup " + b.Name + " holds no readable database", Next: "take another one with --from"}
-	}
 	if err := os.MkdirAll(filepath.Join(o.To, "messages"), 0o700); err != nil {
 		return r, err
 	}
@@ -109,17 +119,36 @@ func begin(to string, b Backup) error {
 		}
 		return nil
 	}
-	names, err := os.ReadDir(to)
+	other, err := inTheWay(to)
 	if err != nil {
 		return err
 	}
-	for _, e := range names {
-		if e.Name() != "lost+found" && e.Name() != "lock" {
-			return &Problem{Text: fmt.Sprintf("%s is not empty (%s)", to, e.Name()),
-				Next: "restore into an empty directory with --to, or only one account with --account"}
-		}
+	if other != "" {
+		return &Problem{Text: fmt.Sprintf("%s is not empty (%s)", to, other),
+			Next: "restore into an empty directory with --to, or only one account with --account"}
 	}
 	return writeSynced(filepath.Join(to, restoring), []byte(b.Name+"\n"))
+}
+
+// inTheWay names what keeps a directory from being filled by a restore; "" for
+// nothing.
+func inTheWay(dir string, besides ...string) (name string, err error) {
+	names, err := os.ReadDir(dir)
+	for _, e := range names {
+		if !slices.Contains(append(besides, "lost+found", "lock"), e.Name()) {
+			return e.Name(), err
+		}
+	}
+	return "", err
+}
+
+// leave gives a directory back as it was when nothing was brought into it, so
+// that another backup may be taken.
+func leave(to string) error {
+	if other, err := inTheWay(to, restoring); err != nil || other != "" {
+		return err
+	}
+	return os.Remove(filepath.Join(to, restoring))
 }
 
 func syncAll(dir string) error {
@@ -157,7 +186,7 @@ type extraction struct {
 	messages int64
 	bytes    int64
 	problems []string
-	missing  bool // the database could not be brought back
+	needs    string // without this one the others are of no use
 
 	last     entry // of the last message file, whose other names are linked to it
 	buf      []byte
@@ -178,8 +207,10 @@ func (x *extraction) run(ctx context.Context) error {
 		err := x.bring(ctx, e)
 		var bad *badObject
 		if errors.As(err, &bad) {
+			if e.Path == x.needs {
+				return &Problem{Text: "the backup " + x.b.Name + " holds no readable database", Next: "take another one with --from", Err: bad.err}
+			}
 			x.problems = append(x.problems, bad.Error())
-			x.missing = x.missing || e.Path == databaseName
 			return nil
 		}
 		return err
@@ -250,14 +281,23 @@ func (x *extraction) there(path string, e entry) bool {
 }
 
 func (x *extraction) extract(ctx context.Context, e entry, to string) error {
-	in, err := os.Open(filepath.Join(x.v.dir, filepath.FromSlash(e.Object)))
-	if errors.Is(err, fs.ErrNotExist) {
+	in, err := openPlain(filepath.Join(x.v.dir, filepath.FromSlash(e.Object)))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return &badObject{e.Path, errors.New("is missing in the backup")}
-	}
-	if err != nil {
+	case errors.Is(err, errNoFile):
+		return &badObject{e.Path, err}
+	case err != nil:
 		return err
 	}
 	defer in.Close()
+	if e.Path == databaseName { // the log of one that an earlier run has brought would be taken for this one's
+		for _, rest := range []string{"-wal", "-shm"} {
+			if err := os.Remove(to + rest); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
 	tmp := to + partName
 	out, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
@@ -282,7 +322,8 @@ func (x *extraction) pour(ctx context.Context, e entry, in io.Reader, out io.Wri
 		}
 		return &badObject{e.Path, fmt.Errorf("cannot be decrypted: %w", err)}
 	}
-	_, err = io.CopyBuffer(&h, struct{ io.Reader }{r}, x.buf)
+	// What is longer than it was may have no end.
+	_, err = io.CopyBuffer(&h, struct{ io.Reader }{io.LimitReader(r, e.Size+1)}, x.buf)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

@@ -110,7 +110,7 @@ func OpenAccount(ctx context.Context, o RestoreOptions, address string) (ops *co
 	if err != nil {
 		return nil, nil, b, err
 	}
-	x := &extraction{v: v, b: b, to: o.To, known: o.Migrations, only: func(path string) bool { return path == databaseName }}
+	x := &extraction{v: v, b: b, to: o.To, known: o.Migrations, needs: databaseName, only: func(path string) bool { return path == databaseName }}
 	if err := x.run(ctx); err != nil {
 		return nil, nil, b, room(err, o.To)
 	}

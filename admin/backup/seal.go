@@ -127,7 +127,7 @@ func newSealer(dir string, m mark, keys Keys) (s sealer, err error) {
 }
 
 func openKey(dir, passphrase string) (*age.X25519Identity, error) {
-	f, err := os.Open(filepath.Join(dir, keyName))
+	f, err := openPlain(filepath.Join(dir, keyName))
 	if err != nil {
 		return nil, err
 	}

@@ -133,14 +133,12 @@ func (v *vault) fill(ctx context.Context, held control.BackupHeld, o Options, t 
 		return err
 	}
 	t.Dir = o.Dir
-	var dir string
-	for at := time.Now().UTC(); ; at = at.Add(time.Second) { // two within a second have two names
-		t.Name = at.Format(layout)
-		dir = filepath.Join(v.dir, t.Name)
-		if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-			break
-		}
+	at, err := v.next(time.Now().UTC())
+	if err != nil {
+		return err
 	}
+	t.Name = at.Format(layout)
+	dir := filepath.Join(v.dir, t.Name)
 	part := dir + unfinished
 	if err := v.mkdir(part); err != nil {
 		return err

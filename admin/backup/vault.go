@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -69,7 +70,7 @@ type vault struct {
 // openVault opens a folder of backups to read it.
 func openVault(dir string, keys Keys) (*vault, error) {
 	v := &vault{dir: dir, uid: -1, gid: -1}
-	text, err := os.ReadFile(filepath.Join(dir, markName))
+	text, err := readPlain(filepath.Join(dir, markName))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, &Problem{Text: dir + " is no folder of backups", Next: "is its disk mounted? A folder of backups holds " + markName}
@@ -224,6 +225,21 @@ func Backups(dir string) ([]Backup, error) {
 	return all, nil
 }
 
+// next is the time that the next backup is named by: later than those that are
+// there, also where two are made within a second or the clock was set back, since
+// the order of the names says which is the newest.
+func (v *vault) next(now time.Time) (time.Time, error) {
+	all, err := Backups(v.dir)
+	if err != nil {
+		return now, err
+	}
+	now = now.Truncate(time.Second)
+	if len(all) > 0 && !now.After(all[0].Time) {
+		now = all[0].Time.Add(time.Second)
+	}
+	return now, nil
+}
+
 // pick finds the backup of a name, or the newest complete one for "".
 func (v *vault) pick(name string) (Backup, error) {
 	all, err := Backups(v.dir)
@@ -245,6 +261,36 @@ func (v *vault) pick(name string) (Backup, error) {
 		return Backup{}, &Problem{Text: "there is no complete backup in " + v.dir, Next: "`mailstead backup " + v.dir + "` makes one; one that was broken off goes on"}
 	}
 	return Backup{}, &Problem{Text: fmt.Sprintf("there is no backup %q in %s", name, v.dir), Next: "`mailstead backup list` shows what there is"}
+}
+
+// errNoFile tells of a pipe or a device in the place of a file: to open the one
+// waits for ever, to read the other may have no end.
+var errNoFile = errors.New("is no plain file")
+
+// openPlain opens a file of a backup, on which others may have laid hands.
+func openPlain(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s %w", path, errNoFile)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// readPlain reads a small one.
+func readPlain(path string) ([]byte, error) {
+	f, err := openPlain(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, 1<<20))
 }
 
 // owner of a file.

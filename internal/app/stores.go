@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"mailstead/account"
+	"mailstead/admin/backup"
 	"mailstead/admin/doctor"
 	"mailstead/dns"
 	"mailstead/dns/publish"
@@ -79,6 +80,9 @@ func OpenStores(ctx context.Context, cfg config.Config, log *slog.Logger, fatal 
 		log.Warn("copies for a backup that was broken off", "err", err)
 	}
 
+	if of := backup.HalfRestored(cfg.Data); of != "" {
+		return s, &HalfRestoredError{cfg.Data, of}
+	}
 	if Missing(cfg.Data) {
 		return s, &MissingError{cfg.Data}
 	}
@@ -137,6 +141,19 @@ func (e *MissingError) Error() string {
 // Hint is the next step for a person.
 func (e *MissingError) Hint() string {
 	return "`mailstead check --rebuild` sets it up again from the newest snapshot; or bring a backup of it back"
+}
+
+// HalfRestoredError says that a restore was broken off: whatever was taken into
+// a database that is not the restored one would be gone when it goes on.
+type HalfRestoredError struct{ Data, Backup string }
+
+func (e *HalfRestoredError) Error() string {
+	return fmt.Sprintf("%s is half restored from the backup %s", e.Data, e.Backup)
+}
+
+// Hint is the next step for a person.
+func (e *HalfRestoredError) Hint() string {
+	return "run the same `mailstead restore` again: it goes on where it stopped"
 }
 
 // Ops are the operations over these stores, for a command in this process or

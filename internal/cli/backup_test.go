@@ -395,6 +395,45 @@ func TestBackupDamaged(t *testing.T) {
 	contains(t, h.types(findings, "restore", vault, "--to", filepath.Join(t.TempDir(), "x")), "not restored:", "is restored into")
 }
 
+// TestBackupWithAPipeInIt: neither a pipe nor what has no end stops a restore.
+func TestBackupWithAPipeInIt(t *testing.T) {
+	t.Parallel()
+	h := populated(t)
+	vault := filepath.Join(t.TempDir(), "vault")
+	h.types(done, "backup", vault)
+	objects, err := filepath.Glob(filepath.Join(vault, "objects", "*", "*"))
+	if err != nil || len(objects) < 4 {
+		t.Fatal(objects, err)
+	}
+	if err := errors.Join(os.Remove(objects[0]), unix.Mkfifo(objects[0], 0o600), os.Remove(objects[1]), os.Symlink("/dev/zero", objects[1]),
+		os.Truncate(objects[2], 1<<40)); err != nil {
+		t.Fatal(err)
+	}
+	out := h.types(findings, "restore", vault, "--to", filepath.Join(t.TempDir(), "x"))
+	contains(t, out, "is no plain file", "has other bytes than were saved", "is restored into")
+	if n := strings.Count(out, "not restored:"); n != 3 {
+		t.Errorf("%d files are named, of 3:\n%s", n, out)
+	}
+}
+
+// TestBackupAfterTheClockWasSetBack: the one that was made last is the newest.
+func TestBackupAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
+	h := populated(t)
+	vault := filepath.Join(t.TempDir(), "vault")
+	h.types(done, "backup", vault)
+	all, err := backup.Backups(vault)
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	ahead := filepath.Join(vault, "20990101T000000Z")
+	if err := os.Rename(filepath.Join(vault, all[0].Name), ahead); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, h.types(done, "backup", vault, "--keep", "1"), "Backup 20990101T000001Z is complete", "1 older backup was removed")
+	h.types(done, "backup", "verify", vault)
+}
+
 // TestBackupFullDisk says so, harms no older backup, and goes on when there is room.
 func TestBackupFullDisk(t *testing.T) {
 	t.Parallel()

@@ -80,6 +80,14 @@ func (c *restoreCommand) whole(p *program, keys backup.Keys) error {
 	if !errors.Is(err, control.ErrNoServer) {
 		return err
 	}
+	// No server may begin here meanwhile, and no second restore.
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return err
+	}
+	release, err := app.Lock(cfg.Data)
+	if err != nil {
+		return explainOpen(err, cfg)
+	}
 	bar := newProgress(p)
 	bar.unit = bytesText
 	r, err := backup.Restore(p.ctx, backup.RestoreOptions{
@@ -90,7 +98,7 @@ func (c *restoreCommand) whole(p *program, keys backup.Keys) error {
 	if p.ctx.Err() != nil {
 		err = goOn(errInterrupted, "run the same command again: it goes on where it stopped")
 	}
-	if err != nil {
+	if err = errors.Join(err, release()); err != nil {
 		return err
 	}
 	return c.wake(p, cfg, r)

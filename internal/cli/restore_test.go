@@ -19,6 +19,7 @@ import (
 
 	"mailstead/account"
 	"mailstead/admin/backup"
+	"mailstead/internal/app"
 	"mailstead/internal/control"
 	"mailstead/internal/sqlite"
 )
@@ -152,13 +153,64 @@ func TestRestoreBrokenOff(t *testing.T) {
 	}
 	n := h.moved(to)
 	contains(t, n.types(findings, "check"), "there is no mail server's data")
-	if _, _, err := offline(context.Background(), n.config()); !errors.Is(err, sqlite.ErrReverting) {
+	var half *app.HalfRestoredError
+	if _, _, err := offline(context.Background(), n.config()); !errors.As(err, &half) {
 		t.Errorf("half restored, it opens: %v", err)
+	}
+	if _, err := sqlite.Open(context.Background(), filepath.Join(to, "mailstead.db"), sqlite.Options{}); !errors.Is(err, sqlite.ErrReverting) {
+		t.Errorf("half restored, its database opens: %v", err)
 	}
 	contains(t, h.types(done, "restore", vault, "--to", to), "18 messages")
 	if d := cmp.Diff(h.mail(), n.mail()); d != "" {
 		t.Errorf("mail (-before +restored):\n%s", d)
 	}
+}
+
+// TestRestoreMeetsAServerThatStarts: between the first file and the last no
+// server may make a database of its own, and no second restore may begin.
+func TestRestoreMeetsAServerThatStarts(t *testing.T) {
+	t.Parallel()
+	h := populated(t)
+	vault, to := filepath.Join(t.TempDir(), "vault"), t.TempDir()
+	h.types(done, "backup", vault)
+	release, err := app.Lock(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	contains(t, h.types(findings, "restore", vault, "--to", to), "is in use by")
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	// The database has not come yet.
+	if err := os.WriteFile(filepath.Join(to, "RESTORING"), []byte("20260131T021500Z\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, h.moved(to).types(findings, "domain", "add", "example.net"), "is half restored from the backup 20260131T021500Z", "run the same")
+	if _, err := os.Stat(filepath.Join(to, "mailstead.db")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a database was made beside the half restored one: %v", err)
+	}
+}
+
+// TestRestoreOfAnotherAfterOneWithoutDatabase: the first stops before it copies
+// anything, and is not in the way of the second.
+func TestRestoreOfAnotherAfterOneWithoutDatabase(t *testing.T) {
+	t.Parallel()
+	h := populated(t)
+	vault, to := filepath.Join(t.TempDir(), "vault"), filepath.Join(t.TempDir(), "root")
+	h.types(done, "backup", vault)
+	h.types(done, "backup", vault)
+	all, err := backup.Backups(vault)
+	if err != nil || len(all) != 2 {
+		t.Fatal(all, err)
+	}
+	if err := os.Remove(filepath.Join(vault, all[0].Name, "mailstead.db")); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, h.types(findings, "restore", vault, "--to", to), "holds no readable database", "--from")
+	if _, err := os.Stat(filepath.Join(to, "messages")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("messages came without their database: %v", err)
+	}
+	contains(t, h.types(done, "restore", vault, "--from", all[1].Name, "--to", to), "18 messages")
 }
 
 // TestRestoreOfOne: an account, a mailbox, and a folder of files.
