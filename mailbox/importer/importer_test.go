@@ -495,3 +495,29 @@ func FuzzDecoder(f *testing.F) {
 		t.Fatal("does not end")
 	})
 }
+
+// Flags that came with a message do not stand beside those that it has now.
+func TestStatusIsWrittenOnce(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 40<<10) + "\n"
+	for in, want := range map[string]string{
+		"Status: RO\nX-Status: A\n F\nSubject: a\nX-KEYWORDS : b\n\nStatus: body\n": "Status: O\nSubject: a\n\nStatus: body\n\n",
+		"X-Mozilla-Status: 0001\nStatusless: b\n":                                   "Status: O\nStatusless: b\n\n",
+		"X-Keywords: " + long + "Subject: " + long + "\nx":                          "Status: O\nSubject: " + long + "\nx\n\n",
+		"\nStatus: RO\n": "Status: O\n\nStatus: RO\n\n",
+	} {
+		dir := t.TempDir()
+		m := &Mbox{Dir: dir, Status: true}
+		if _, err := m.Write(&Item{Mailbox: "INBOX", Received: time.Unix(1e9, 0), Content: strings.NewReader(in)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(dir, "INBOX.mbox"))
+		_, text, _ := strings.Cut(string(b), "\n")
+		if err != nil || text != want {
+			t.Errorf("%.80q: %v\n got %.200q\nwant %.200q", in, err, text, want)
+		}
+	}
+}

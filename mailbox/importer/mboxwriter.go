@@ -16,7 +16,8 @@ import (
 // Mbox writes one file for each mailbox, mboxrd: INBOX.mbox, Archive/2026.mbox.
 // A file that is there is never touched: errors wrap os.ErrExist. Flags have no
 // place in an mbox, unless Status writes them as fields Status, X-Status and
-// X-Keywords before the message, which then is not byte for byte what it was.
+// X-Keywords before the message, in the place of those that it has: it is not
+// byte for byte then what it was.
 type Mbox struct {
 	Dir    string
 	CRLF   bool
@@ -86,6 +87,9 @@ func (m *Mbox) message(it *Item) error {
 		}
 	}
 	t := toLF{w: m.w, crlf: m.CRLF || it.CRLF, quote: true}
+	if m.Status {
+		t.drop = isStatus
+	}
 	ended, err := t.copy(br)
 	if err != nil {
 		return err
@@ -118,6 +122,16 @@ func statusFields(it *Item, end string) string {
 		text += "X-Keywords: " + strings.Join(it.Keywords, " ") + end
 	}
 	return text
+}
+
+// isStatus tells the fields in which mail programs keep flags.
+func isStatus(field string) bool {
+	for _, name := range [...]string{"Status", "X-Status", "X-Keywords", "X-Mozilla-Status", "X-Mozilla-Status2"} {
+		if strings.EqualFold(field, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // returnPath is the sender for a "From " line: that of a Return-Path at the head.

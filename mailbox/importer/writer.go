@@ -21,6 +21,7 @@ type toLF struct {
 	crlf  bool
 	quote bool // put ">" before "From " and before what was quoted so (mboxrd)
 	n     int64
+	drop  func(field string) bool // header fields to leave out; nil keeps all
 }
 
 // copy takes a message to its end and tells whether its last line was ended.
@@ -31,6 +32,7 @@ func (t *toLF) copy(r io.Reader) (ended bool, err error) {
 	}
 	begin := true
 	ended = true
+	head, dropping := t.drop != nil, false
 	for {
 		line, err := br.ReadSlice('\n')
 		if err != nil && err != io.EOF && !errors.Is(err, bufio.ErrBufferFull) {
@@ -43,7 +45,18 @@ func (t *toLF) copy(r io.Reader) (ended bool, err error) {
 			}
 			line = line[:n-1]
 		}
-		if len(line) > 0 {
+		if head && begin && len(line) > 0 {
+			switch {
+			case len(bytes.TrimRight(line, "\r\n")) == 0:
+				head, dropping = false, false
+			case line[0] != ' ' && line[0] != '\t': // else it goes on
+				name, _, _ := bytes.Cut(line, []byte{':'})
+				dropping = t.drop(string(bytes.TrimSpace(name)))
+			}
+		}
+		if dropping {
+			begin = full
+		} else if len(line) > 0 {
 			if err := t.line(line, begin, full); err != nil {
 				return ended, err
 			}
