@@ -245,7 +245,7 @@ func TestBackKeepsTheQueue(t *testing.T) {
 	}
 }
 
-// handOut delivers a queued body as smtp/local does: by reference.
+// handOut delivers a queued body by reference, which is more than smtp/local does.
 func handOut(o *control.Ops, body blob.ID, box int64) error {
 	ctx := context.Background()
 	r, err := o.Blobs.Open(ctx, body)
