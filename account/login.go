@@ -27,8 +27,9 @@ func (s *Store) CheckPassword(ctx context.Context, l Login, password string) (Ac
 	return s.check(ctx, l, password, true)
 }
 
-// checkOwn accepts the person's own password only.
-func (s *Store) checkOwn(ctx context.Context, l Login, password string) (Account, error) {
+// CheckOwnPassword accepts the person's own password only: what was made for one
+// program changes nothing else. Errors: those of CheckPassword.
+func (s *Store) CheckOwnPassword(ctx context.Context, l Login, password string) (Account, error) {
 	return s.check(ctx, l, password, false)
 }
 

@@ -210,7 +210,7 @@ func (s *Store) SetPassword(tx *sqlite.Tx, account int64, secret Secret) error {
 // where the wish comes from; wrong old passwords count as failed logins.
 // Errors: ErrBadCredentials, ErrThrottled, ErrDisabled, ErrInvalid.
 func (s *Store) ChangePassword(ctx context.Context, l Login, old, new string) error {
-	a, err := s.checkOwn(ctx, l, old)
+	a, err := s.CheckOwnPassword(ctx, l, old)
 	if err != nil {
 		return err
 	}

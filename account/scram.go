@@ -244,7 +244,7 @@ func (k scramKeys) proves(proof []byte, message string) bool {
 // App passwords go on with SCRAM in any case.
 // Errors: ErrBadCredentials (password is not the account's own), ErrThrottled.
 func (s *Store) SetSCRAM(ctx context.Context, l Login, password string, on bool) error {
-	a, err := s.checkOwn(ctx, l, password)
+	a, err := s.CheckOwnPassword(ctx, l, password)
 	if err != nil {
 		return err
 	}

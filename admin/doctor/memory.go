@@ -89,6 +89,17 @@ func (d *Doctor) Last(ctx context.Context) ([]check.Finding, time.Time, error) {
 	return d.Memory.Last(ctx)
 }
 
+// Mark writes into findings which of them are muted now, and why.
+func (d *Doctor) Mark(ctx context.Context, found []check.Finding) {
+	if d.Memory == nil {
+		return
+	}
+	for i := range found {
+		found[i].Muted = ""
+	}
+	d.Memory.markMuted(ctx, found)
+}
+
 // Mutes lists them.
 func (m *Memory) Mutes(ctx context.Context) ([]Mute, error) {
 	var all []Mute

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"mailstead/acme"
+	"mailstead/admin"
 	"mailstead/admin/doctor"
 	"mailstead/internal/config"
 	"mailstead/internal/control"
@@ -53,18 +54,19 @@ type Options struct {
 // App is a whole server.
 type App struct {
 	*Stores
-	o      Options
-	cert   *acme.Certificates
-	out    *outbound.Outbound
-	doors  []*listen.Server
-	socket *control.Server
-	doctor *doctor.Doctor
-	night  time.Time   // of the last look; jobs alone use it
-	ready  atomic.Bool // from open doors to the stop
-	noIPv6 atomic.Bool // mail leaves by IPv4: our IPv6 address has no name
-	failed context.CancelCauseFunc
-	broken context.Context // ends when nothing more can be promised
-	goes   sync.WaitGroup
+	o       Options
+	cert    *acme.Certificates
+	out     *outbound.Outbound
+	doors   []*listen.Server
+	socket  *control.Server
+	doctor  *doctor.Doctor
+	lookout *admin.Lookout
+	night   time.Time   // of the last look; jobs alone use it
+	ready   atomic.Bool // from open doors to the stop
+	noIPv6  atomic.Bool // mail leaves by IPv4: our IPv6 address has no name
+	failed  context.CancelCauseFunc
+	broken  context.Context // ends when nothing more can be promised
+	goes    sync.WaitGroup
 
 	certChanged chan struct{} // holds one word that a certificate changed
 
@@ -190,6 +192,7 @@ func (a *App) Run(ctx context.Context) error {
 		}
 	})
 	a.goes.Go(func() { a.keepCertificateFacts(ctx) })
+	a.goes.Go(func() { a.lookout.Run(ctx) })
 	a.runJobs(ctx, a.jobs())
 	a.goes.Go(func() { a.watch(ctx) })
 	a.goes.Go(func() { a.learnNetwork(ctx) })

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"mailstead/admin"
 	"mailstead/imap"
 	"mailstead/internal/control"
 	"mailstead/internal/listen"
@@ -70,21 +71,22 @@ func (a *App) compose() error {
 			Name: d.name, Addrs: d.addrs, TLS: d.tls, Handler: d.handler, Busy: d.busy, Log: log,
 		})
 	}
-	for _, d := range []*listen.Server{
-		a.webDoor("http", cfg.Listen.HTTP, nil, http.HandlerFunc(toHTTPS)),
-		a.webDoor("https", cfg.Listen.HTTPS, cert.WebConfig(), http.NotFoundHandler()),
-		a.webDoor("metrics", cfg.Listen.Metrics, nil, nil),
-	} {
-		if d != nil {
-			a.doors = append(a.doors, d)
-		}
-	}
 	ops := a.Ops(a.o.Version)
 	ops.Started = time.Now()
 	a.doctor = a.attend()
 	ops.Doctor = a.doctor
 	ops.Certificates, ops.Certify = a.cert, a.certify
 	a.socket = &control.Server{Ops: ops, Log: log}
+	a.lookout = admin.NewLookout(ops, log)
+	for _, d := range []*listen.Server{
+		a.webDoor("http", cfg.Listen.HTTP, nil, http.HandlerFunc(toHTTPS)),
+		a.webDoor("https", cfg.Listen.HTTPS, cert.WebConfig(), a.site(ops, events)),
+		a.webDoor("metrics", cfg.Listen.Metrics, nil, nil),
+	} {
+		if d != nil {
+			a.doors = append(a.doors, d)
+		}
+	}
 	return nil
 }
 

@@ -21,6 +21,7 @@ import (
 	"mailstead/internal/metrics"
 	"mailstead/internal/sqlite"
 	"mailstead/internal/trace"
+	"mailstead/internal/webui"
 	"mailstead/mailbox"
 	"mailstead/mailbox/blob"
 	"mailstead/mailbox/importer"
@@ -53,7 +54,7 @@ type Stores struct {
 
 // Migrations are the tables of mailstead.db, room by room.
 func Migrations() []fs.FS {
-	return []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema(), doctor.Schema(), publish.Schema()}
+	return []fs.FS{account.Schema(), blob.Schema(), mailbox.Schema(), queue.Schema(), trace.Schema(), importer.Schema(), doctor.Schema(), publish.Schema(), webui.Schema()}
 }
 
 // OpenStores opens the data directory, making it when it is new, and holds its

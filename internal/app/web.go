@@ -10,8 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"mailstead/acme"
+	"mailstead/admin"
+	"mailstead/internal/control"
 	"mailstead/internal/listen"
+	"mailstead/internal/maillog"
 	"mailstead/internal/metrics"
+	"mailstead/internal/webui"
 	"mailstead/message"
 	"mailstead/web/autoconfig"
 	"mailstead/web/mtasts"
@@ -25,7 +30,8 @@ type page struct {
 	handler http.Handler
 }
 
-// pages is the site map: all that is answered over HTTP.
+// pages is the site map: all that is answered over HTTP, but for the pages for
+// people, which site lists.
 func (a *App) pages() []page {
 	set := a.clients()
 	return []page{
@@ -41,6 +47,28 @@ func (a *App) pages() []page {
 		{"metrics", "GET /healthz", metrics.Health(a.healthy)},
 		{"metrics", "GET /readyz", metrics.Health(a.isReady)},
 	}
+}
+
+// site is the pages for people, on https under our own name.
+func (a *App) site(ops *control.Ops, events maillog.Sink) *webui.Site {
+	return &webui.Site{
+		Name: a.Config.Hostname, Home: admin.Home, Log: a.Log,
+		Accounts: &admin.Gate{Accounts: a.Accounts, Events: events},
+		Sessions: &webui.Sessions{DB: a.DB},
+		Vouched:  a.vouched,
+		Pages:    admin.Pages(ops, a.lookout),
+		Actions:  admin.Actions(a.lookout),
+	}
+}
+
+// vouched tells whether somebody else than we says who we are.
+func (a *App) vouched() bool {
+	for _, s := range a.cert.Status() {
+		if s.Name == a.Config.Hostname {
+			return s.Origin == acme.FromACME || s.Origin == acme.FromFiles
+		}
+	}
+	return false
 }
 
 // mtastsPolicy is the policy of one of our domains.
@@ -85,6 +113,9 @@ func (a *App) webDoor(name string, addrs []string, secure *tls.Config, fallback 
 		handler = a.cert.HTTPHandler(mux)
 	case "https":
 		handler = autoconfig.Paths(mux)
+		if site, ok := fallback.(*webui.Site); ok {
+			handler = site.Guard(handler)
+		}
 	}
 	return &listen.Server{Name: name, Addrs: addrs, Log: a.Log, Handler: newWeb(handler, secure, a.Log)}
 }

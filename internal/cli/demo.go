@@ -44,6 +44,7 @@ type demoReady struct {
 	IMAPS       string        `json:"imaps"`
 	HTTP        string        `json:"http"`
 	HTTPS       string        `json:"https"`
+	Page        string        `json:"page"` // for a browser; the first account may sign in
 	Data        string        `json:"data"`
 	Accounts    []demo.Person `json:"accounts"`
 }
@@ -132,7 +133,7 @@ func (o demoOutput) ready(d *demo.Demo) error {
 	addr := func(door string) string { return d.App.Addr(door).String() }
 	r := demoReady{
 		Ready: true, SMTP: addr("smtp"), Submission: addr("submission"), Submissions: addr("submissions"),
-		IMAP: addr("imap"), IMAPS: addr("imaps"), HTTP: addr("http"), HTTPS: addr("https"), Data: d.App.Config.Data, Accounts: d.People,
+		IMAP: addr("imap"), IMAPS: addr("imaps"), HTTP: addr("http"), HTTPS: addr("https"), Page: "https://" + addr("https") + "/", Data: d.App.Config.Data, Accounts: d.People,
 	}
 	if o.flags.JSON {
 		return o.line(r)
@@ -148,9 +149,10 @@ small world's own authority, so accept it):
   IMAP         %-18s TLS        or %s with STARTTLS
   submission   %-18s TLS        or %s with STARTTLS
   port 25      %-18s
+  status page  %-18s (for a browser; sign in as %s)
   data         %s
 
-`, r.IMAPS, r.IMAP, r.Submissions, r.Submission, r.SMTP, r.Data)
+`, r.IMAPS, r.IMAP, r.Submissions, r.Submission, r.SMTP, r.Page, r.Accounts[0].Address, r.Data)
 	for _, a := range r.Accounts {
 		if err == nil {
 			_, err = fmt.Fprintf(o.out, "  %-26s password %s\n", a.Address, a.Password)

@@ -66,6 +66,9 @@ type Ops struct {
 
 	publishing sync.Mutex // held while records are changed
 
+	looking sync.Mutex // held for looked
+	looked  DoctorLast // the last whole run of this process; not the night's
+
 	extra []stream // of tests
 }
 

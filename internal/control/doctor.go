@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ type Doctor interface {
 	Run(ctx context.Context, only ...string) []check.Finding
 	// Last gives what the last night found, and when that was.
 	Last(ctx context.Context) ([]check.Finding, time.Time, error)
+	// Mark writes into older findings which of them are muted now.
+	Mark(ctx context.Context, found []check.Finding)
 	// Mute silences an ID, for one subject or for all ("").
 	Mute(ctx context.Context, id, subject, reason string) error
 	// Unmute ends that.
@@ -34,8 +37,9 @@ type DoctorCheck struct {
 	Title string `json:"title"`
 }
 
-// DoctorLast is what doctor.last gives: what the last night found, without
-// looking again. Found is zero where there was no night yet.
+// DoctorLast is what doctor.last gives: what the last whole run found, of the
+// night or since by whoever asked this process, without looking again. Found is
+// zero where there was none yet.
 type DoctorLast struct {
 	Found    time.Time       `json:"found,omitzero"`
 	Findings []check.Finding `json:"findings"`
@@ -54,7 +58,13 @@ func (o *Ops) doctorRun(ctx context.Context, in DoctorQuery) ([]check.Finding, e
 			return nil, err
 		}
 	}
-	return o.Doctor.Run(ctx, in.Only...), nil
+	found := o.Doctor.Run(ctx, in.Only...)
+	if len(in.Only) == 0 {
+		o.looking.Lock()
+		defer o.looking.Unlock()
+		o.looked = DoctorLast{Found: time.Now(), Findings: slices.Clone(found)}
+	}
+	return found, nil
 }
 
 func (o *Ops) doctorList(ctx context.Context, _ None) ([]DoctorCheck, error) {
@@ -67,6 +77,12 @@ func (o *Ops) doctorList(ctx context.Context, _ None) ([]DoctorCheck, error) {
 
 func (o *Ops) doctorLast(ctx context.Context, _ None) (last DoctorLast, err error) {
 	last.Findings, last.Found, err = o.Doctor.Last(ctx)
+	o.looking.Lock()
+	if o.looked.Found.After(last.Found) {
+		last = DoctorLast{Found: o.looked.Found, Findings: slices.Clone(o.looked.Findings)}
+	}
+	o.looking.Unlock()
+	o.Doctor.Mark(ctx, last.Findings)
 	return last, err
 }
 

@@ -46,6 +46,19 @@ type QueuePage struct {
 	Waiting int64       `json:"waiting"` // messages in all
 }
 
+// QueueCounts is what queue.counts gives.
+type QueueCounts struct {
+	Messages int64     `json:"messages"`
+	Deferred int64     `json:"deferred"` // recipients that were tried before
+	Held     int64     `json:"held"`     // recipients that are kept back
+	Oldest   time.Time `json:"oldest,omitzero"`
+}
+
+func (o *Ops) queueCounts(ctx context.Context, _ None) (QueueCounts, error) {
+	c, err := o.Queue.Counts(ctx)
+	return QueueCounts{Messages: c.Messages, Deferred: c.Deferred, Held: c.Held, Oldest: c.Oldest}, err
+}
+
 // OneItem is what the queue's other operations take.
 type OneItem struct {
 	QID int64 `json:"qid"`

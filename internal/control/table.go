@@ -55,6 +55,7 @@ func operations() []operation {
 		op("alias.add", (*Ops).aliasAdd),
 		op("alias.remove", (*Ops).aliasRemove),
 
+		op("queue.counts", (*Ops).queueCounts),
 		op("queue.list", (*Ops).queueList),
 		op("queue.show", (*Ops).queueShow),
 		op("queue.retry", (*Ops).queueRetry),

@@ -5,6 +5,7 @@ import (
 	"os"
 	"time"
 
+	"mailstead/internal/machine"
 	"mailstead/internal/maillog"
 	"mailstead/internal/trace"
 )
@@ -16,10 +17,16 @@ type Status struct {
 	Running bool      `json:"running"`
 	PID     int       `json:"pid"`
 	Started time.Time `json:"started,omitzero"`
+	Free    uint64    `json:"disk_free,omitempty"` // bytes, of the disk with the data
+	Size    uint64    `json:"disk_size,omitempty"`
 }
 
 func (o *Ops) status(context.Context, None) (Status, error) {
-	return Status{Version: o.Version, Data: o.Data, Running: !o.Started.IsZero(), PID: os.Getpid(), Started: o.Started}, nil
+	s := Status{Version: o.Version, Data: o.Data, Running: !o.Started.IsZero(), PID: os.Getpid(), Started: o.Started}
+	if disk, err := (machine.Machine{}).Disk(o.Data); err == nil { // not worth a failure
+		s.Free, s.Size = disk.Free, disk.Total
+	}
+	return s, nil
 }
 
 // TraceQuery is what trace takes.

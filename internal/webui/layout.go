@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -100,7 +101,7 @@ func (s *Site) functions() template.FuncMap {
 		"stamp":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 		"clock":  func(t time.Time) string { return t.Format("2 January 2006, 15:04 MST") },
 		"size":   size,
-		"plural": plural,
+		"plural": func(n any, name string) string { return plural(reflect.ValueOf(n).Int(), name) },
 		"dict":   dict,
 	}
 }
