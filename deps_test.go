@@ -22,7 +22,7 @@ var floors = [][]string{
 	1: {"dns", "internal/sqlite", "internal/config", "internal/maillog", "internal/metrics", "internal/listen", "internal/machine", "internal/webui", "internal/systemd", "internal/powercut"},
 	2: {"policy/*", "account", "mailbox/blob", "smtp", "imap/wire", "dns/zone", "dns/publish", "internal/world", "internal/world/pebble", "internal/trace"},
 	3: {"policy", "mailbox", "smtp/queue", "dns/check", "dns/wanted", "acme"},
-	4: {"smtp/local", "policy/judge", "mailbox/importer"},
+	4: {"smtp/local", "policy/judge", "mailbox/importer", "dns/rollover"},
 	5: {"smtp/inbound", "smtp/submission", "smtp/outbound", "managesieve", "imap", "pop3"},
 	6: {"admin", "admin/*", "web", "web/*", "internal/control"},
 	7: {"internal/app", "internal/demo", "internal/office"},

@@ -24,7 +24,35 @@ type DKIMKey struct {
 	Algorithm string        // "rsa" or "ed25519"
 	Private   crypto.Signer // *rsa.PrivateKey, ed25519.PrivateKey
 	Created   time.Time
-	Retired   time.Time // zero while it signs
+
+	// Its way, each zero until it is reached; dns/rollover has the table.
+	Seen      time.Time // the world sees its record: of a key that does not sign yet
+	Live      time.Time // it signs
+	Retired   time.Time // it signs no more, and its record stays
+	Withdrawn time.Time // its record is to go
+}
+
+// KeyState is where a key is on its way.
+type KeyState string
+
+const (
+	KeyNext      KeyState = "next"      // its record comes first
+	KeySigning   KeyState = "signing"   // what leaves is signed with it
+	KeyRetired   KeyState = "retired"   // what it signed is still on its way
+	KeyWithdrawn KeyState = "withdrawn" // its record should be gone
+)
+
+// State is where the key is.
+func (k DKIMKey) State() KeyState {
+	switch {
+	case !k.Withdrawn.IsZero():
+		return KeyWithdrawn
+	case !k.Retired.IsZero():
+		return KeyRetired
+	case !k.Live.IsZero():
+		return KeySigning
+	}
+	return KeyNext
 }
 
 // Public is the key as its DNS record has it: SubjectPublicKeyInfo for RSA (RFC
@@ -40,9 +68,9 @@ func (k DKIMKey) Public() (string, error) {
 	return base64.StdEncoding.EncodeToString(der), nil
 }
 
-// NewDKIMKeys makes a pair for a domain: RSA of 2048 bits, which everybody
-// verifies, and Ed25519. It takes a second on a small machine: call it before
-// the transaction that adds them.
+// NewDKIMKeys makes a pair for a domain that signs at once: RSA of 2048 bits,
+// which everybody verifies, and Ed25519. It takes a second on a small machine:
+// call it before the transaction that adds them.
 func NewDKIMKeys(now time.Time) ([]DKIMKey, error) {
 	r, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -54,13 +82,13 @@ func NewDKIMKeys(now time.Time) ([]DKIMKey, error) {
 	}
 	date := now.UTC().Format("20060102")
 	return []DKIMKey{
-		{Selector: "r" + date, Algorithm: "rsa", Private: r, Created: now},
-		{Selector: "e" + date, Algorithm: "ed25519", Private: e, Created: now},
+		{Selector: "r" + date, Algorithm: "rsa", Private: r, Created: now, Live: now},
+		{Selector: "e" + date, Algorithm: "ed25519", Private: e, Created: now, Live: now},
 	}, nil
 }
 
-// AddDKIMKeys gives a domain keys, which sign from now on. Errors: ErrNotLocal,
-// ErrExists (the domain has such a selector).
+// AddDKIMKeys gives a domain keys, which sign from now on where they are Live.
+// Errors: ErrNotLocal, ErrExists (the domain has such a selector).
 func (s *Store) AddDKIMKeys(tx *sqlite.Tx, name message.Domain, keys ...DKIMKey) error {
 	id, err := domainID(tx, name)
 	if err != nil {
@@ -71,8 +99,8 @@ func (s *Store) AddDKIMKeys(tx *sqlite.Tx, name message.Domain, keys ...DKIMKey)
 		if err != nil {
 			return fmt.Errorf("keep key %s: %w", k.Selector, err)
 		}
-		_, err = tx.Exec(`INSERT INTO dkim_key (domain, selector, algorithm, private, created) VALUES (?, ?, ?, ?, ?)`,
-			id, k.Selector, k.Algorithm, der, k.Created.Unix())
+		_, err = tx.Exec(`INSERT INTO dkim_key (domain, selector, algorithm, private, created, live) VALUES (?, ?, ?, ?, ?, ?)`,
+			id, k.Selector, k.Algorithm, der, k.Created.Unix(), moment(k.Live))
 		if errors.Is(err, sqlite.ErrConstraint) {
 			return fmt.Errorf("selector %s of %s: %w", k.Selector, name.Unicode(), ErrExists)
 		}
@@ -84,10 +112,53 @@ func (s *Store) AddDKIMKeys(tx *sqlite.Tx, name message.Domain, keys ...DKIMKey)
 	return nil
 }
 
-// RetireDKIMKey stops signing with a key.
-func (s *Store) RetireDKIMKey(tx *sqlite.Tx, id int64) error {
-	if _, err := tx.Exec(`UPDATE dkim_key SET retired = ? WHERE id = ? AND retired IS NULL`, time.Now().Unix(), id); err != nil {
-		return fmt.Errorf("retire key %d: %w", id, err)
+// SeeDKIMKey notes since when the world sees the record of a key that does not
+// sign yet; the zero time is that it does not.
+func (s *Store) SeeDKIMKey(tx *sqlite.Tx, id int64, since time.Time) error {
+	if _, err := tx.Exec(`UPDATE dkim_key SET seen = ? WHERE id = ? AND live IS NULL`, moment(since), id); err != nil {
+		return fmt.Errorf("note key %d: %w", id, err)
+	}
+	s.changed(tx)
+	return nil
+}
+
+// SwitchDKIMKeys lets the next keys of a domain sign from now on, and retires
+// those that did. Errors: ErrNotLocal; ErrUnknown when one of next is not among
+// the keys that wait, and then nothing is to be committed.
+func (s *Store) SwitchDKIMKeys(tx *sqlite.Tx, name message.Domain, now time.Time, next ...int64) error {
+	id, err := domainID(tx, name)
+	if err != nil {
+		return err
+	}
+	if _, err := tx.Exec(`UPDATE dkim_key SET retired = ? WHERE domain = ? AND live IS NOT NULL AND retired IS NULL`, now.Unix(), id); err != nil {
+		return fmt.Errorf("retire the keys of %s: %w", name.Unicode(), err)
+	}
+	for _, key := range next {
+		res, err := tx.Exec(`UPDATE dkim_key SET live = ? WHERE id = ? AND domain = ? AND live IS NULL`, now.Unix(), key, id)
+		if err != nil {
+			return fmt.Errorf("sign with key %d: %w", key, err)
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(fmt.Errorf("key %d of %s: %w", key, name.Unicode(), ErrUnknown), err)
+		}
+	}
+	s.changed(tx)
+	return nil
+}
+
+// WithdrawDKIMKey notes that the record of a retired key is to go.
+func (s *Store) WithdrawDKIMKey(tx *sqlite.Tx, id int64, now time.Time) error {
+	if _, err := tx.Exec(`UPDATE dkim_key SET withdrawn = ? WHERE id = ? AND retired IS NOT NULL AND withdrawn IS NULL`, now.Unix(), id); err != nil {
+		return fmt.Errorf("withdraw key %d: %w", id, err)
+	}
+	s.changed(tx)
+	return nil
+}
+
+// CancelDKIMKey forgets a key that does not sign yet.
+func (s *Store) CancelDKIMKey(tx *sqlite.Tx, id int64) error {
+	if _, err := tx.Exec(`DELETE FROM dkim_key WHERE id = ? AND live IS NULL`, id); err != nil {
+		return fmt.Errorf("cancel key %d: %w", id, err)
 	}
 	s.changed(tx)
 	return nil
@@ -151,13 +222,15 @@ func (d *directory) loadKeys(tx *sqlite.Tx) error {
 		var name string
 		var der []byte
 		var created int64
-		var retired sql.NullInt64
-		if err := rows.Scan(&k.ID, &name, &k.Selector, &k.Algorithm, &der, &created, &retired); err != nil {
+		var seen, live, retired, withdrawn sql.NullInt64
+		if err := rows.Scan(&k.ID, &name, &k.Selector, &k.Algorithm, &der, &created, &seen, &live, &retired, &withdrawn); err != nil {
 			return err
 		}
 		k.Created = time.Unix(created, 0)
-		if retired.Valid {
-			k.Retired = time.Unix(retired.Int64, 0)
+		for to, at := range map[*time.Time]sql.NullInt64{&k.Seen: seen, &k.Live: live, &k.Retired: retired, &k.Withdrawn: withdrawn} {
+			if at.Valid {
+				*to = time.Unix(at.Int64, 0)
+			}
 		}
 		if k.Private = known[k.ID]; k.Private == nil {
 			parsed, err := x509.ParsePKCS8PrivateKey(der)
@@ -169,6 +242,15 @@ func (d *directory) loadKeys(tx *sqlite.Tx) error {
 		}
 		d.keys[message.Domain(name)] = append(d.keys[message.Domain(name)], k)
 		return nil
-	}, `SELECT k.id, d.name, k.selector, k.algorithm, k.private, k.created, k.retired
+	}, `SELECT k.id, d.name, k.selector, k.algorithm, k.private, k.created,
+			k.seen, k.live, k.retired, k.withdrawn
 		FROM dkim_key k JOIN domain d ON d.id = k.domain ORDER BY k.id`)
+}
+
+// moment is a time as a column holds it, NULL for none.
+func moment(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.Unix()
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"mailstead/internal/sqlite"
 )
 
@@ -57,10 +59,6 @@ func TestDKIMKeys(t *testing.T) {
 	if keys, _ := s.DKIMKeys(ctx, "example.net"); len(keys) != 2 {
 		t.Error("a domain from before has no keys")
 	}
-	s.do(t, func(tx *sqlite.Tx) error { return s.RetireDKIMKey(tx, keys[0].ID) })
-	if keys, _ := s.DKIMKeys(ctx, "example.org"); keys[0].Retired.IsZero() || !keys[1].Retired.IsZero() {
-		t.Error("the wrong key is retired")
-	}
 	s.do(t, func(tx *sqlite.Tx) error { return s.RemoveDomain(tx, "example.org") })
 	if keys, err := s.DKIMKeys(ctx, "example.org"); len(keys) != 0 || err != nil {
 		t.Error(keys, err)
@@ -68,4 +66,54 @@ func TestDKIMKeys(t *testing.T) {
 	if _, err := s.Domain(ctx, "example.org"); !errors.Is(err, ErrNotLocal) {
 		t.Error(err)
 	}
+}
+
+// states are those of a domain's keys, in their order.
+func states(t *testing.T, s *Store) (all []KeyState) {
+	t.Helper()
+	keys, err := s.DKIMKeys(t.Context(), "example.org")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		all = append(all, k.State())
+	}
+	return all
+}
+
+// The way of a key, and that a domain never is without one that signs.
+func TestDKIMKeyStates(t *testing.T) {
+	t.Parallel()
+	s, _ := openAt(t, filepath.Join(t.TempDir(), "test.db"))
+	now := time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+	made, err := NewDKIMKeys(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.do(t, func(tx *sqlite.Tx) error { return s.AddDomain(tx, "example.org", made[1]) })
+	next := made[1]
+	next.Selector, next.Live = "later", time.Time{}
+	s.do(t, func(tx *sqlite.Tx) error { return s.AddDKIMKeys(tx, "example.org", next) })
+	want := func(what string, list ...KeyState) {
+		t.Helper()
+		if diff := cmp.Diff(list, states(t, s)); diff != "" {
+			t.Error(what, diff)
+		}
+	}
+	want("added", KeySigning, KeyNext)
+	keys, _ := s.DKIMKeys(t.Context(), "example.org")
+	s.refused(t, ErrUnknown, func(tx *sqlite.Tx) error { return s.SwitchDKIMKeys(tx, "example.org", now, keys[1].ID, 99) })
+	want("a key that is not there", KeySigning, KeyNext)
+	s.do(t, func(tx *sqlite.Tx) error { return s.SeeDKIMKey(tx, keys[1].ID, now) })
+	if keys, _ := s.DKIMKeys(t.Context(), "example.org"); !keys[1].Seen.Equal(now) {
+		t.Error("not seen since", now, keys[1].Seen)
+	}
+	s.do(t, func(tx *sqlite.Tx) error { return s.WithdrawDKIMKey(tx, keys[0].ID, now) })
+	want("one that signs is not withdrawn", KeySigning, KeyNext)
+	s.do(t, func(tx *sqlite.Tx) error { return s.SwitchDKIMKeys(tx, "example.org", now, keys[1].ID) })
+	want("switched", KeyRetired, KeySigning)
+	s.do(t, func(tx *sqlite.Tx) error { return s.WithdrawDKIMKey(tx, keys[0].ID, now) })
+	want("withdrawn", KeyWithdrawn, KeySigning)
+	s.do(t, func(tx *sqlite.Tx) error { return s.RemoveDKIMKey(tx, keys[0].ID) })
+	want("removed", KeySigning)
 }

@@ -9,29 +9,108 @@ import (
 	"encoding/base64"
 	"fmt"
 	"strings"
+	"time"
 
 	"mailstead/dns/zone"
 )
 
-// dkim fetches every key of ours and matches it with the one that signs.
+// dkim fetches every key of ours and matches it with the one that signs. Keys
+// that come or go are told of too (dns/rollover).
 func (d *Domain) dkim(ctx context.Context) []Finding {
 	const id = "dns.dkim"
-	wanted := d.wanted(zone.KindDKIM)
-	if len(wanted) == 0 {
+	uses := map[string]zone.Use{}
+	signs := false
+	for _, k := range d.Settings.Keys {
+		uses[k.Name(d.Settings.Domain)] = k.Use
+		signs = signs || k.Use == zone.Signs
+	}
+	if !signs {
 		return []Finding{{
 			ID: id + ".none", Severity: Problem, Sentence: "The domain has no DKIM keys, so that its mail is not signed.",
 			Fix: "Restart the server: it makes the keys at its start.",
 		}}
 	}
 	var all []Finding
-	for _, r := range wanted {
+	for _, r := range d.wanted(zone.KindDKIM) {
 		found := d.dkimKey(ctx, r)
+		if u := uses[r.Name]; u != zone.Signs {
+			found = d.comesOrGoes(ctx, u, r)
+		}
 		for i := range found {
 			found[i].Subject = r.Name
 		}
 		all = append(all, found...)
 	}
+	for _, selector := range d.Settings.Gone {
+		k := zone.DKIMKey{Selector: selector}
+		if v := d.look(ctx, k.Name(d.Settings.Domain), "TXT"); len(v.data()) > 0 {
+			all = append(all, Finding{
+				ID: id + ".gone", Subject: v.name, Severity: Info, Evidence: v.evidence(),
+				Sentence: fmt.Sprintf("The DKIM key %s is not used any more, and its record is still published.", selector),
+				Fix:      "Take the record out where the DNS of the domain is hosted.",
+			})
+		}
+	}
 	return all
+}
+
+// comesOrGoes is about a key that does not sign: mail does not suffer without
+// its record, but a change of keys waits for the one that comes.
+func (d *Domain) comesOrGoes(ctx context.Context, u zone.Use, wanted zone.Record) []Finding {
+	const id = "dns.dkim"
+	selector, _, _ := strings.Cut(wanted.Name, ".")
+	v := d.look(ctx, wanted.Name, "TXT")
+	if !v.answered() {
+		return []Finding{unanswered(id, v)}
+	}
+	matches := false
+	for _, text := range v.texts(func(string) bool { return true }) {
+		matches = matches || matchKey(text, wanted.Text()) == ""
+	}
+	f := Finding{ID: id + "." + string(u), Severity: Warning, Evidence: v.evidence(), Records: []zone.Record{wanted}, Fix: publish}
+	switch {
+	case matches && u == zone.Next:
+		f = fine(id, fmt.Sprintf("The DKIM key %s is published and will sign when all have seen it.", selector), v)
+	case matches:
+		f = fine(id, fmt.Sprintf("The DKIM key %s of before is still published, for mail on its way.", selector), v)
+	case u == zone.Next:
+		f.Sentence = fmt.Sprintf("The change of DKIM keys waits: the next one, %s, is not published.", selector)
+	default:
+		f.Severity = Info
+		f.Sentence = fmt.Sprintf("The DKIM key %s of before is not published any more, though mail signed with it may be on its way.", selector)
+	}
+	return []Finding{f}
+}
+
+// Showing is what the authoritative servers of a domain make of some records.
+type Showing struct {
+	Everywhere bool          // each of them gives all, and nothing else at their names
+	Anywhere   bool          // one of them gives something at one of the names, or did not answer
+	TTL        time.Duration // the longest that others may remember an answer
+}
+
+// Shown asks all authoritative servers for DKIM records.
+func (d *Domain) Shown(ctx context.Context, records ...zone.Record) Showing {
+	d.Checks() // sets what is not set
+	ctx, cancel := context.WithTimeout(ctx, WholeLimit)
+	defer cancel()
+	s := Showing{Everywhere: len(records) > 0}
+	for _, r := range records {
+		v := d.look(ctx, r.Name, "TXT")
+		if len(v.authority) == 0 {
+			s.Everywhere, s.Anywhere = false, true
+		}
+		for _, w := range v.authority {
+			have := w.a.Of("TXT")
+			s.Anywhere = s.Anywhere || w.err != nil || len(have) > 0
+			if w.err != nil || len(have) != 1 || matchKey(have[0].Text, r.Text()) != "" {
+				s.Everywhere = false
+				continue
+			}
+			s.TTL = max(s.TTL, have[0].TTL)
+		}
+	}
+	return s
 }
 
 func (d *Domain) dkimKey(ctx context.Context, wanted zone.Record) []Finding {

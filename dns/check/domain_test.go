@@ -242,6 +242,85 @@ func both(fns ...func(*place)) func(*place) {
 	}
 }
 
+// nextKey is the public half of a key that does not sign.
+const nextKey = "OyWEAVZQeR2bw69cfm/BTN97rsLfM0GS3DzbNz318Ao="
+
+// coming adds a key that comes or goes.
+func coming(use zone.Use) func(*place) {
+	return func(p *place) {
+		k := zone.DKIMKey{Selector: "e20270101", Algorithm: "ed25519", Public: nextKey, Use: use}
+		p.d.Settings.Keys = append(slices.Clone(p.d.Settings.Keys), k)
+	}
+}
+
+// TestKeysThatComeAndGo: what is no fault is told, without alarm.
+func TestKeysThatComeAndGo(t *testing.T) {
+	t.Parallel()
+	pair := keys()
+	for _, tt := range []struct {
+		name string
+		set  func(*place)
+		want string // severity, id, part of the sentence
+	}{
+		{"a next key", coming(zone.Next), "ok|dns.dkim|e20270101 is published and will sign"},
+		{"a key of before", coming(zone.Retired), "ok|dns.dkim|e20270101 of before is still published"},
+		{"a key of before that is gone", both(coming(zone.Retired), without("e20270101._domainkey")), "info|dns.dkim.retired|is not published any more"},
+		{"a record left over", func(p *place) {
+			p.d.Settings.Gone = []string{"e2025", "e2024"}
+			plus(`e2025._domainkey TXT "v=DKIM1; k=ed25519; p=` + nextKey + `"`)(p)
+		}, "info|dns.dkim.gone|e2025 is not used any more"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := open(t, pair)
+			tt.set(p)
+			p.publish()
+			all := p.d.Find(t.Context(), "dns.dkim")
+			want := strings.Split(tt.want, "|")
+			n := 0
+			for _, f := range all {
+				if string(f.Severity) == want[0] && f.ID == want[1] && strings.Contains(f.Sentence, want[2]) {
+					n++
+				}
+			}
+			if n != 1 || len(bad(all)) > 0 {
+				t.Errorf("%+v", all)
+			}
+		})
+	}
+}
+
+// TestShown: all servers, with the right key, or it is not shown.
+func TestShown(t *testing.T) {
+	t.Parallel()
+	pair := keys()
+	for _, tt := range []struct {
+		name   string
+		break_ func(*place)
+		want   Showing
+	}{
+		{"both servers", func(*place) {}, Showing{true, true, time.Hour}},
+		{"another key", replace(nextKey, "AAAAVZQeR2bw69cfm/BTN97rsLfM0GS3DzbNz318Ao="), Showing{false, true, 0}},
+		{"two of them", plus(`e20270101._domainkey TXT "v=DKIM1; p="`), Showing{false, true, time.Hour}},
+		{"nowhere", without("e20270101._domainkey"), Showing{}},
+		{"one refuses", func(p *place) { p.ns[1].Fail("e20270101._domainkey.example.test", world.Refused) }, Showing{false, true, time.Hour}},
+		{"no name servers", replace("@ NS ns1.names.test.\n@ NS ns2.names.test.\n", ""), Showing{false, true, 0}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := open(t, pair)
+			coming(zone.Next)(p)
+			tt.break_(p)
+			p.publish()
+			next := p.d.wanted(zone.KindDKIM)[2:]
+			got := p.d.Shown(t.Context(), next...)
+			if got.Everywhere != tt.want.Everywhere || got.Anywhere != tt.want.Anywhere || got.Everywhere && got.TTL != tt.want.TTL {
+				t.Errorf("%+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
 const spfNow = `"v=spf1 a:mail.example.test ~all"`
 
 // TestFaults breaks one thing at a time and wants to be told of that one.
@@ -279,6 +358,12 @@ func TestFaults(t *testing.T) {
 		{"DKIM cut short", replace(`"v=DKIM1; k=rsa; p=`+pair[0].Public[:237]+`" "`+pair[0].Public[237:]+`"`, `"v=DKIM1; k=rsa; p=`+pair[0].Public[:237]+`"`), "problem dns.dkim.other"},
 		{"DKIM in test", replace("k=ed25519;", "k=ed25519; t=y;"), "problem dns.dkim.other"},
 		{"DKIM revoked", replace(pair[1].Public, ""), "problem dns.dkim.other"},
+		{"the next DKIM key is not published", both(coming(zone.Next), without("e20270101._domainkey")), "warning dns.dkim.next"},
+		{"the next DKIM key of another", both(coming(zone.Next), replace(nextKey, "AAAAVZQeR2bw69cfm/BTN97rsLfM0GS3DzbNz318Ao=")), "warning dns.dkim.next"},
+		{"only a next DKIM key", func(p *place) {
+			coming(zone.Next)(p)
+			p.d.Settings.Keys = p.d.Settings.Keys[2:]
+		}, "problem dns.dkim.none"},
 		{"no keys", func(p *place) { p.d.Settings.Keys = nil }, "problem dns.dkim.none"},
 		{"no DMARC", without("_dmarc"), "problem dns.dmarc.missing"},
 		{"two DMARC", plus(`_dmarc TXT "v=DMARC1; p=reject"`), "problem dns.dmarc.several"},

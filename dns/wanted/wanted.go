@@ -112,26 +112,29 @@ func (s *Source) Settings(ctx context.Context, name message.Domain) (zone.Settin
 	}
 	z.TLSA = cert.TLSA
 	z.CAA = zone.CAA{Issuer: cert.Issuer, AccountURI: cert.AccountURI, Methods: cert.Methods}
-	z.Keys, err = s.keys(ctx, name)
-	return z, err
+	return z, s.keys(ctx, &z)
 }
 
-// keys gives the published halves, those of retired keys too: what they signed
-// is still on its way.
-func (s *Source) keys(ctx context.Context, name message.Domain) ([]zone.DKIMKey, error) {
-	list, err := s.Accounts.DKIMKeys(ctx, name)
+// keys gives the published halves: those of retired keys too, since what they
+// signed is still on its way, and of the next ones, which have to be seen first.
+func (s *Source) keys(ctx context.Context, z *zone.Settings) error {
+	list, err := s.Accounts.DKIMKeys(ctx, z.Domain)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var keys []zone.DKIMKey
+	uses := map[account.KeyState]zone.Use{account.KeyNext: zone.Next, account.KeyRetired: zone.Retired}
 	for _, k := range list {
+		if k.State() == account.KeyWithdrawn {
+			z.Gone = append(z.Gone, k.Selector)
+			continue
+		}
 		public, err := k.Public()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		keys = append(keys, zone.DKIMKey{Selector: k.Selector, Algorithm: k.Algorithm, Public: public})
+		z.Keys = append(z.Keys, zone.DKIMKey{Selector: k.Selector, Algorithm: k.Algorithm, Public: public, Use: uses[k.State()]})
 	}
-	return keys, nil
+	return nil
 }
 
 // WithLive adds the SPF records that the DNS has today, so that publishing ours

@@ -89,10 +89,16 @@ func hostSPF(s Settings) []Record {
 func keys(s Settings) []Record {
 	var all []Record
 	for _, k := range s.Keys {
+		purpose := "The " + algorithmName(k.Algorithm) + " key that our signatures are verified with (DKIM)."
+		switch k.Use {
+		case Next:
+			purpose = "The " + algorithmName(k.Algorithm) + " key that will sign once this record is seen everywhere (DKIM)."
+		case Retired:
+			purpose = "The " + algorithmName(k.Algorithm) + " key of before, with which mail on its way is signed (DKIM)."
+		}
 		all = append(all, Record{
-			Name: k.Selector + "._domainkey." + string(s.Domain), Type: "TXT", TTL: hour, Kind: KindDKIM,
-			Data:    quote("v=DKIM1; k=" + k.Algorithm + "; p=" + k.Public),
-			Purpose: "The " + algorithmName(k.Algorithm) + " key that our signatures are verified with (DKIM).",
+			Name: k.Name(s.Domain), Type: "TXT", TTL: hour, Kind: KindDKIM,
+			Data: quote("v=DKIM1; k=" + k.Algorithm + "; p=" + k.Public), Purpose: purpose, Optional: k.Use != Signs,
 		})
 	}
 	return all

@@ -41,6 +41,7 @@ type Settings struct {
 	Addresses []netip.Addr   // public ones of the host
 
 	Keys   []DKIMKey
+	Gone   []string // selectors of keys whose records are to go
 	DMARC  DMARC
 	MTASTS MTASTS
 	TLSRPT message.Address // who gets the reports on TLS; zero for none
@@ -61,7 +62,20 @@ type DKIMKey struct {
 	Selector  string `json:"selector"`
 	Algorithm string `json:"algorithm"` // "rsa" or "ed25519"
 	Public    string `json:"public"`    // base64: SubjectPublicKeyInfo (rsa) or the 32 octets (ed25519)
+	Use       Use    `json:"use,omitempty"`
 }
+
+// Use is what a key is for today.
+type Use string
+
+const (
+	Signs   Use = ""        // what leaves is signed with it
+	Next    Use = "next"    // it will sign once its record is seen
+	Retired Use = "retired" // it did sign, and some of that is still on its way
+)
+
+// Name is where the record of a key stands.
+func (k DKIMKey) Name(d message.Domain) string { return k.Selector + "._domainkey." + string(d) }
 
 // DMARC is the domain's policy and who gets the reports.
 type DMARC struct {

@@ -36,7 +36,7 @@ func cases() map[string]zone.Settings {
 		"small": {
 			Domain: "example.org", Host: "mail.example.org", Services: services,
 			Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.25")},
-			Keys:      []zone.DKIMKey{{"r20261121", "rsa", rsaKey}, {"e20261121", "ed25519", edKey}},
+			Keys:      []zone.DKIMKey{{Selector: "r20261121", Algorithm: "rsa", Public: rsaKey}, {Selector: "e20261121", Algorithm: "ed25519", Public: edKey}},
 			DMARC:     zone.DMARC{Reports: to("reports", "example.org"), Started: started},
 		},
 		"whole": {
@@ -44,7 +44,7 @@ func cases() map[string]zone.Settings {
 			Services: append(services, zone.Service{Name: "_imap", Port: 143}, zone.Service{Name: "_pop3s", Port: 995}, zone.Service{Name: "_sieve", Port: 4190}),
 			Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.25"), netip.MustParseAddr("2001:db8::25"),
 				netip.MustParseAddr("::ffff:192.0.2.26")},
-			Keys:   []zone.DKIMKey{{"r20261121", "rsa", strings.Repeat(rsaKey, 2)}, {"e20261121", "ed25519", edKey}},
+			Keys:   []zone.DKIMKey{{Selector: "r20261121", Algorithm: "rsa", Public: strings.Repeat(rsaKey, 2)}, {Selector: "e20261121", Algorithm: "ed25519", Public: edKey}},
 			DMARC:  zone.DMARC{Policy: "reject", Reports: to("a,b!c;\"ü", "reports.example"), Started: started},
 			MTASTS: zone.MTASTS{Mode: "enforce"}, TLSRPT: to("reports", "example.org"),
 			TLSA: []string{strings.Repeat("0F", 32), strings.Repeat("a1", 32)},
@@ -55,7 +55,7 @@ func cases() map[string]zone.Settings {
 		"host-elsewhere": {
 			Domain: "xn--bcher-kva.example", Host: "mail.example.org", Services: services,
 			Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.25")},
-			Keys:      []zone.DKIMKey{{"e20261121", "ed25519", edKey}},
+			Keys:      []zone.DKIMKey{{Selector: "e20261121", Algorithm: "ed25519", Public: edKey}},
 			DMARC:     zone.DMARC{Policy: "quarantine", Reports: to("reports", "xn--bcher-kva.example"), Started: started},
 			MTASTS:    zone.MTASTS{Mode: "testing", ID: "20261121"},
 			TLSA:      []string{strings.Repeat("0f", 32)}, CAA: zone.CAA{Issuer: "letsencrypt.org"},

@@ -173,7 +173,7 @@ func (s *Stores) Signer() *dkim.Signer {
 		list, err := s.Accounts.DKIMKeys(ctx, d)
 		var keys []dkim.Key
 		for _, k := range list {
-			if k.Retired.IsZero() {
+			if k.State() == account.KeySigning {
 				keys = append(keys, dkim.Key{Selector: k.Selector, Private: k.Private})
 			}
 		}
