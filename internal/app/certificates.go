@@ -74,13 +74,19 @@ func (a *App) certificateNames(ctx context.Context) ([]string, error) {
 }
 
 // keepCertificateFacts writes what the DNS records say of certificates whenever
-// that changes, until ctx ends. Keys in the operator's own files are not
+// that changes, and has it published where we publish, until ctx ends. Keys in the operator's own files are not
 // published: nobody would tell us before they are changed, and a TLSA record of
 // another key stops mail.
 func (a *App) keepCertificateFacts(ctx context.Context) {
 	for {
-		if err := a.noteCertificate(ctx); err != nil && ctx.Err() == nil {
+		switch changed, err := a.noteCertificate(ctx); {
+		case ctx.Err() != nil:
+		case err != nil:
 			a.Log.Warn("facts about certificates not kept", "err", err)
+		case changed:
+			if err := a.socket.Ops.Follow(ctx); err != nil && ctx.Err() == nil {
+				a.Log.Warn("records of certificates are not published yet", "err", err)
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -90,19 +96,18 @@ func (a *App) keepCertificateFacts(ctx context.Context) {
 	}
 }
 
-func (a *App) noteCertificate(ctx context.Context) error {
+func (a *App) noteCertificate(ctx context.Context) (changed bool, err error) {
 	fact := wanted.Certificate{Issuer: a.cert.CAIssuer(), AccountURI: a.cert.AccountURI()}
 	if a.Config.TLSCert == "" {
-		var err error
 		if fact.TLSA, err = a.cert.TLSA(a.Config.Hostname); err != nil {
-			return err
+			return false, err
 		}
 	}
 	old, err := a.Wanted.Certificate(ctx)
 	if err != nil || reflect.DeepEqual(old, fact) {
-		return err
+		return false, err
 	}
-	return a.DB.Update(ctx, func(tx *sqlite.Tx) error { return a.Wanted.SetCertificate(tx, fact) })
+	return true, a.DB.Update(ctx, func(tx *sqlite.Tx) error { return a.Wanted.SetCertificate(tx, fact) })
 }
 
 // dnsProvider finds the provider of the zone that a name lies in, by the access

@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"mailstead/dns/check"
+	"mailstead/dns/zone"
 	"mailstead/message"
 )
 
@@ -31,6 +32,15 @@ func (s *Stores) DomainCheck(ctx context.Context, name message.Domain) (*check.D
 		d.Resolvers = all[:2]
 	}
 	return d, nil
+}
+
+// shownKeys asks the domain's authoritative servers for DKIM records.
+func (s *Stores) shownKeys(ctx context.Context, name message.Domain, records ...zone.Record) (check.Showing, error) {
+	d, err := s.DomainCheck(ctx, name)
+	if err != nil {
+		return check.Showing{}, err
+	}
+	return d.Shown(ctx, records...), nil
 }
 
 // domainChecks are those of all our domains for the doctor; what is about the

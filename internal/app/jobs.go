@@ -33,6 +33,8 @@ func (a *App) jobs() []job {
 		}},
 		{"look which certificates are wanted", time.Minute, a.certify},
 		{"watch the keys of certificates", time.Hour, a.cert.Watch},
+		{"change DKIM keys", 5 * time.Minute, a.socket.Ops.Rollover.Advance},
+		{"publish what keys changed", 5 * time.Minute, a.socket.Ops.Follow},
 		{"back up", 15 * time.Minute, func(ctx context.Context) error {
 			return backup.Nightly(ctx, a.socket.Ops, a.Config.File)
 		}},

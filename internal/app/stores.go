@@ -14,6 +14,7 @@ import (
 	"mailstead/admin/doctor"
 	"mailstead/dns"
 	"mailstead/dns/publish"
+	"mailstead/dns/rollover"
 	"mailstead/dns/wanted"
 	"mailstead/internal/config"
 	"mailstead/internal/control"
@@ -163,7 +164,8 @@ func (s *Stores) Ops(version string) *control.Ops {
 	return &control.Ops{
 		DB: s.DB, Accounts: s.Accounts, Mail: s.Mail, Blobs: s.Blobs, Queue: s.Queue, Trace: s.Trace, Wanted: s.Wanted,
 		DomainCheck: s.DomainCheck, TrySmartHost: s.trySmartHost,
-		Doctor: s.NewDoctor(), Data: s.Config.Data, Version: version, Rebuilt: s.Rebuilt,
+		Rollover: &rollover.Rollover{DB: s.DB, Accounts: s.Accounts, Log: s.Log, Shown: s.shownKeys},
+		Doctor:   s.NewDoctor(), Data: s.Config.Data, Version: version, Rebuilt: s.Rebuilt,
 	}
 }
 

@@ -20,6 +20,8 @@ type dnsCommand struct {
 
 	Publish   dnsPublish   `cmd:"" help:"Publish them at the DNS provider; shows the difference first."`
 	Undo      dnsUndo      `cmd:"" help:"Take the last publishing back."`
+	Keys      dnsKeys      `cmd:"" help:"The keys that mail is signed with (DKIM), and those that come and go."`
+	Roll      dnsRoll      `cmd:"" help:"Change the DKIM keys of a domain, without a gap."`
 	Providers dnsProviders `cmd:"" help:"DNS providers that can be published at, and what their tokens need."`
 }
 

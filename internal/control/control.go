@@ -30,6 +30,7 @@ import (
 	"mailstead/account"
 	"mailstead/acme"
 	"mailstead/dns/check"
+	"mailstead/dns/rollover"
 	"mailstead/dns/wanted"
 	"mailstead/internal/sqlite"
 	"mailstead/internal/trace"
@@ -51,7 +52,8 @@ type Ops struct {
 	Wanted   *wanted.Source // on what our domains' records depend
 	// DomainCheck looks at what the DNS says of a domain of ours.
 	DomainCheck func(context.Context, message.Domain) (*check.Domain, error)
-	Doctor      Doctor // looks for what is wrong
+	Doctor      Doctor             // looks for what is wrong
+	Rollover    *rollover.Rollover // of DKIM keys
 	// TrySmartHost signs in at a smart host and sends nothing.
 	TrySmartHost func(context.Context, outbound.SmartHost) error
 

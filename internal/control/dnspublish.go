@@ -164,11 +164,9 @@ func (o *Ops) publisher(ctx context.Context, text string) (*publish.Publisher, m
 	if err != nil {
 		return nil, name, err
 	}
-	var a publish.Access
-	for d := string(name); d != "" && a.Provider == ""; _, d, _ = strings.Cut(d, ".") {
-		if err := o.Accounts.Setting(ctx, publish.SettingName(d), &a); err != nil {
-			return nil, name, err
-		}
+	a, err := o.access(ctx, name)
+	if err != nil {
+		return nil, name, err
 	}
 	if a.Provider == "" {
 		which := "NAME"
@@ -183,6 +181,14 @@ func (o *Ops) publisher(ctx context.Context, text string) (*publish.Publisher, m
 		return nil, name, dnsTrouble(err)
 	}
 	return &publish.Publisher{DB: o.DB, Provider: p, Name: a.Provider}, name, nil
+}
+
+// access gives the credentials that were kept for a domain or one above it.
+func (o *Ops) access(ctx context.Context, name message.Domain) (a publish.Access, err error) {
+	for d := string(name); d != "" && a.Provider == "" && err == nil; _, d, _ = strings.Cut(d, ".") {
+		err = o.Accounts.Setting(ctx, publish.SettingName(d), &a)
+	}
+	return a, err
 }
 
 // dnsPlan shows what publishing would change.

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,14 +26,44 @@ type powerDNS struct {
 	mu   sync.Mutex
 	sets map[string]json.RawMessage // NAME TYPE → set
 	fail bool
+
+	asked  int
+	closed bool // refuses every key
+}
+
+func newPowerDNS() *powerDNS { return &powerDNS{sets: map[string]json.RawMessage{}} }
+
+func (p *powerDNS) names() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Sorted(maps.Keys(p.sets))
+}
+
+func (p *powerDNS) text(set string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return string(p.sets[set])
+}
+
+func (p *powerDNS) requests() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked
+}
+
+func (p *powerDNS) refuse(all bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = all
 }
 
 func (p *powerDNS) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.asked++
 	const zone = "/api/v1/servers/localhost/zones"
 	switch {
-	case r.Header.Get("X-API-Key") != "s3cret":
+	case p.closed, r.Header.Get("X-API-Key") != "s3cret":
 		w.WriteHeader(http.StatusUnauthorized)
 		_, _ = io.WriteString(w, "Unauthorized")
 	case r.URL.Path == zone && r.URL.Query().Get("zone") == "example.org.":
@@ -70,7 +102,7 @@ func withDNS(t *testing.T, o *Ops) {
 func TestPublish(t *testing.T) {
 	both(t, func(t *testing.T, o *Ops, c Caller) {
 		withDNS(t, o)
-		pdns := &powerDNS{sets: map[string]json.RawMessage{}}
+		pdns := newPowerDNS()
 		s := httptest.NewServer(pdns)
 		t.Cleanup(s.Close)
 		fails := func(name string, in any, kind Kind, says string) {

@@ -134,6 +134,9 @@ func (o *Ops) domainRemove(ctx context.Context, in OneDomain) (None, error) {
 		if err := o.Accounts.RemoveDomain(tx, name); err != nil {
 			return err
 		}
+		if err := o.Accounts.SetSetting(tx, followedKey(name), nil); err != nil {
+			return err
+		}
 		return o.Wanted.Forget(tx, name)
 	})
 }

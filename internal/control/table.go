@@ -45,6 +45,8 @@ func operations() []operation {
 		op("dns.plan", (*Ops).dnsPlan),
 		op("dns.publish", (*Ops).dnsPublish),
 		op("dns.undo", (*Ops).dnsUndo),
+		op("dns.keys", (*Ops).dnsKeys),
+		op("dns.roll", (*Ops).dnsRoll),
 
 		op("certificate.show", (*Ops).certificateShow),
 		op("certificate.set", (*Ops).certificateSet),
