@@ -78,12 +78,12 @@ func formatMailbox(name string, a Address, utf8OK bool) string {
 	if name == "" {
 		return addr
 	}
-	name = strings.ToValidUTF8(withoutControls(name), "\uFFFD")
-	switch {
-	case !utf8OK && !isASCII(name):
-		name = encodeWords(name)
-	case strings.ContainsAny(name, "()<>[]:;@\\,.\"=?"):
-		name = quote(name)
+	if utf8OK && !isASCII(name) {
+		name = strings.ToValidUTF8(withoutControls(name), "\uFFFD")
+		if strings.ContainsAny(name, specials) {
+			name = quote(name)
+		}
+		return name + " <" + addr + ">"
 	}
-	return name + " <" + addr + ">"
+	return FormatMailbox(name, addr)
 }

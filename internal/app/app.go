@@ -49,6 +49,7 @@ type Options struct {
 	Own   func() []netip.Addr // where we are the server; nil means this machine
 
 	Manager *systemd.Manager // who started us, nil for nobody
+	Runtime string           // folder that every user can look into, for the letterbox; "" is the data directory
 }
 
 // App is a whole server.
@@ -59,6 +60,7 @@ type App struct {
 	out     *outbound.Outbound
 	doors   []*listen.Server
 	socket  *control.Server
+	box     *control.Letterbox
 	doctor  *doctor.Doctor
 	lookout *admin.Lookout
 	night   time.Time   // of the last look; jobs alone use it
@@ -141,6 +143,9 @@ func (a *App) Listen() error {
 		}
 	}
 	a.doors = open
+	if err := a.box.Listen(); err != nil {
+		return err
+	}
 	return a.socket.Listen()
 }
 
@@ -177,6 +182,11 @@ func (a *App) Run(ctx context.Context) error {
 	a.goes.Go(func() {
 		if err := a.socket.Serve(); err != nil {
 			a.Log.Warn("control socket", "err", err)
+		}
+	})
+	a.goes.Go(func() {
+		if err := a.box.Serve(); err != nil {
+			a.Log.Warn("letterbox", "err", err)
 		}
 	})
 	for _, run := range []func(context.Context) error{a.Blobs.Run, a.Queue.Run} {
@@ -228,6 +238,7 @@ func (a *App) shutdown() {
 		})
 	}
 	doors.Go(func() { a.socket.Shutdown(ctx) })
+	doors.Go(func() { a.box.Shutdown(ctx) })
 	doors.Wait()
 }
 

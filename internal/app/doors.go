@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 
 	"mailstead/admin"
@@ -34,6 +35,7 @@ func (a *App) compose() error {
 	}
 	a.route = a.routes(local.Queued{Agent: agent}, a.out)
 
+	a.box = a.letterbox(agent, events)
 	size := int64(cfg.Limit)
 	space := &local.Space{Dir: cfg.Data, MaxSize: size}
 	mx := inbound.New(inbound.Options{
@@ -119,7 +121,7 @@ func (a *App) routes(here, elsewhere queue.Deliverer) func(message.Domain) queue
 		switch {
 		case err != nil:
 			return unknown{err}
-		case ours:
+		case ours, strings.EqualFold(string(d), a.Config.Hostname): // whoever keeps it, see Agent.Keeper
 			return here
 		}
 		return elsewhere

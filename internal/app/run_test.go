@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,10 +17,12 @@ import (
 	"mailstead/admin/doctor"
 	"mailstead/dns/check"
 	"mailstead/internal/config"
+	"mailstead/internal/control"
 	"mailstead/internal/sqlite"
 	"mailstead/internal/systemd"
 	"mailstead/mailbox"
 	"mailstead/message"
+	"mailstead/smtp/submission"
 )
 
 // running is a server with one domain and its operator, on ports of its own.
@@ -39,7 +42,7 @@ func running(t *testing.T) (a *App, alice account.Account, notes *net.UnixConn) 
 	t.Cleanup(func() { notes.Close() })
 	manager := systemd.At(socket, 100*time.Millisecond)
 
-	if a, err = New(t.Context(), Options{Config: cfg, Version: "test", Manager: manager}); err != nil {
+	if a, err = New(t.Context(), Options{Config: cfg, Version: "test", Manager: manager, Runtime: dir}); err != nil {
 		t.Fatal(err)
 	}
 	err = a.DB.Update(t.Context(), func(tx *sqlite.Tx) (err error) {
@@ -130,7 +133,16 @@ func TestServerTellsOfItself(t *testing.T) {
 		t.Error(text)
 	}
 
+	// Every user of the machine finds the letterbox, the data directory's own path leads there.
+	box := filepath.Join(filepath.Dir(a.Config.Data), control.LetterboxName)
+	if to, err := os.Readlink(filepath.Join(a.Config.Data, control.LetterboxName)); err != nil || to != box {
+		t.Errorf("%q, %v", to, err)
+	}
 	letters(t, a, alice)
+	sent, err := control.Hand(t.Context(), box, submission.Letter{Recipients: []string{"nobody@example.com"}}, strings.NewReader("\nx"), 2)
+	if err != nil || sent.MID == "" {
+		t.Errorf("%+v, %v", sent, err)
+	}
 }
 
 // letters: what changed reaches the operator's INBOX.

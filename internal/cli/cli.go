@@ -40,6 +40,7 @@ type root struct {
 	Domain      domainCommand      `cmd:"" help:"Domains that mail is received for."`
 	DNS         dnsCommand         `cmd:"" name:"dns" help:"The records of the domains in the DNS."`
 	Alias       aliasCommand       `cmd:"" help:"Addresses that lead to several people."`
+	Send        sendCommand        `cmd:"" passthrough:"" help:"Hand in a message, as sendmail does: for cron, scripts and other programs of this machine."`
 	Queue       queueCommand       `cmd:"" help:"Mail on its way out."`
 	Smarthost   smarthostCommand   `cmd:"" name:"smarthost" help:"One server that takes all mail, where port 25 is closed on the way out."`
 	Import      importCommand      `cmd:"" help:"Bring mail from mbox, Maildir or message files."`
@@ -130,6 +131,10 @@ func (p *program) main(args []string) (status int) {
 		return findings
 	}
 	p.complain(err)
+	var e ended
+	if errors.As(err, &e) {
+		return e.status
+	}
 	var u usageError
 	if errors.As(err, &u) {
 		return usage

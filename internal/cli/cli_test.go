@@ -22,9 +22,10 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	program := func() { os.Exit(Main(Arguments(os.Args), os.Stdin, os.Stdout, os.Stderr)) }
 	testscript.Main(m, map[string]func(){
-		"mailstead": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
-		"dns-hook":  dnsHook,
+		"mailstead": program, "sendmail": program, "mailq": program, "newaliases": program,
+		"dns-hook": dnsHook,
 	})
 }
 
@@ -47,7 +48,7 @@ func TestScripts(t *testing.T) {
 			return os.WriteFile(config, []byte("hostname = \"mail.example.org\"\ndata = \"data\"\n"), 0o600)
 		},
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"await": await},
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"await": await, "status": status},
 	})
 }
 

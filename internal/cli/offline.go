@@ -24,15 +24,23 @@ func offline(ctx context.Context, cfg config.Config) (ops *control.Ops, end func
 
 // offlineAt logs from a level on.
 func offlineAt(ctx context.Context, cfg config.Config, level slog.Level) (ops *control.Ops, end func() error, err error) {
+	s, end, err := openStores(ctx, cfg, level)
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.Ops(ReadVersion().Version), end, nil
+}
+
+// openStores is for commands that need more than operations.
+func openStores(ctx context.Context, cfg config.Config, level slog.Level) (s *app.Stores, end func() error, err error) {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	s, err := app.OpenStores(ctx, cfg, log, func(err error) {
+	s, err = app.OpenStores(ctx, cfg, log, func(err error) {
 		log.Error("the store can promise nothing any more", "err", err)
 	})
 	if err != nil {
 		return nil, nil, explainOpen(err, cfg)
 	}
-	ops = s.Ops(ReadVersion().Version)
-	return ops, func() error { return errors.Join(s.Close(context.WithoutCancel(ctx)), app.HandOver(cfg.Data)) }, nil
+	return s, func() error { return errors.Join(s.Close(context.WithoutCancel(ctx)), app.HandOver(cfg.Data)) }, nil
 }
 
 // explainOpen adds the next step where the error has none.

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"mailstead/internal/app"
 	"mailstead/internal/systemd"
@@ -32,7 +33,8 @@ func (c *serveCommand) Run(p *program) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50) // the heap is small: collecting it twice as often costs little and halves what lies about
 	}
-	a, err := app.New(p.ctx, app.Options{Config: cfg, Log: log, Version: ReadVersion().Version, Manager: systemd.FromEnvironment()})
+	a, err := app.New(p.ctx, app.Options{Config: cfg, Log: log, Version: ReadVersion().Version, Manager: systemd.FromEnvironment(),
+		Runtime: strings.Split(os.Getenv("RUNTIME_DIRECTORY"), ":")[0]})
 	if err != nil {
 		return explainOpen(err, cfg)
 	}

@@ -89,6 +89,7 @@ type Message struct {
 	CID      string
 	Account  int64 // who submitted it
 	Remote   netip.Addr
+	Host     string // who that was, in words, where there is no Remote
 	Reply    string // what the door will say
 	Envelope message.Envelope
 	Received message.Received    // For is filled in

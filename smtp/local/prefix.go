@@ -59,7 +59,7 @@ func plain(s string) string {
 // arrival is the event of the message itself.
 func (m *Message) arrival(now time.Time) maillog.Event {
 	e := maillog.Event{
-		Time: now, Kind: m.Kind, CID: m.CID, MID: m.MID, Account: m.Account, Remote: m.Remote,
+		Time: now, Kind: m.Kind, CID: m.CID, MID: m.MID, Account: m.Account, Remote: m.Remote, Host: m.Host,
 		ReversePath: pathText(m.Envelope.ReversePath), Reply: m.Reply, MessageID: m.Incoming.Summary.MessageID,
 		Size: m.Incoming.Draft.Size(), Rcpt: recipients(m.Envelope.Recipients),
 	}
