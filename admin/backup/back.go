@@ -22,24 +22,10 @@ const beforePrefix = "before-"
 
 // Before lists the copies made before migrations, the newest first.
 func Before(dir string) ([]Snapshot, error) {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	var all []Snapshot
-	for _, e := range entries {
-		name, ours := strings.CutPrefix(e.Name(), beforePrefix)
-		name, whole := strings.CutSuffix(name, suffix)
+	return list(dir, beforePrefix, func(name string) string {
 		_, at, _ := strings.Cut(name, "-")
-		if t, err := time.Parse(layout, at); ours && whole && err == nil {
-			all = append(all, Snapshot{filepath.Join(dir, e.Name()), t})
-		}
-	}
-	slices.SortFunc(all, func(a, b Snapshot) int { return b.Time.Compare(a.Time) })
-	return all, nil
+		return at
+	})
 }
 
 // BackOptions of Back.

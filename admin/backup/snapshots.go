@@ -61,6 +61,12 @@ type Snapshot struct {
 
 // List gives the snapshots in dir, the newest first.
 func List(dir string) ([]Snapshot, error) {
+	return list(dir, prefix, func(name string) string { return name })
+}
+
+// list finds the copies in dir whose names begin so; at gives the time's place
+// in the rest of a name.
+func list(dir, prefix string, at func(name string) string) ([]Snapshot, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -72,7 +78,7 @@ func List(dir string) ([]Snapshot, error) {
 	for _, e := range entries {
 		name, ours := strings.CutPrefix(e.Name(), prefix)
 		name, whole := strings.CutSuffix(name, suffix)
-		t, err := time.Parse(layout, name)
+		t, err := time.Parse(layout, at(name))
 		if ours && whole && err == nil {
 			all = append(all, Snapshot{filepath.Join(dir, e.Name()), t})
 		}

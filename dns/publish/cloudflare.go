@@ -65,14 +65,10 @@ type cfRecord struct {
 }
 
 func (c cloudflare) FindZone(ctx context.Context, name string) (string, error) {
-	for _, zone := range parents(name) {
-		if _, err := c.id(ctx, zone); err == nil {
-			return zone, nil
-		} else if !isNoZone(err) {
-			return "", err
-		}
-	}
-	return "", c.noZone(name)
+	return c.findParent(name, func(zone string) error {
+		_, err := c.id(ctx, zone)
+		return err
+	})
 }
 
 func (c cloudflare) id(ctx context.Context, zone string) (string, error) {

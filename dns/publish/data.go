@@ -1,7 +1,9 @@
 package publish
 
 import (
+	"context"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -148,3 +150,23 @@ func parents(name string) []string {
 }
 
 func atoi(s string) (int, error) { return strconv.Atoi(s) }
+
+// deleteMatching deletes, at a provider that changes a zone in one go, what the
+// patterns match (libdns.RecordDeleter).
+func deleteMatching(ctx context.Context, p interface {
+	looker
+	replacer
+}, zone string, patterns []libdns.Record) ([]libdns.Record, error) {
+	wanted := reduce(patterns)
+	old, err := p.LookupRecords(ctx, zone, namesOf(wanted))
+	if err != nil {
+		return nil, err
+	}
+	gone := expand(slices.DeleteFunc(reduce(old), func(o libdns.RR) bool {
+		return !slices.ContainsFunc(wanted, func(r libdns.RR) bool { return matches(o, r) })
+	}))
+	if len(gone) == 0 {
+		return nil, nil
+	}
+	return gone, p.ReplaceRecords(ctx, zone, gone, nil)
+}

@@ -41,16 +41,10 @@ type doRecord struct {
 }
 
 func (d digitalocean) FindZone(ctx context.Context, name string) (string, error) {
-	for _, zone := range parents(name) {
+	return d.findParent(name, func(zone string) error {
 		_, err := d.do(ctx, http.MethodGet, "/domains/"+url.PathEscape(zone), nil, nil)
-		if err == nil {
-			return zone, nil
-		}
-		if !isNoZone(err) {
-			return "", err
-		}
-	}
-	return "", d.noZone(name)
+		return err
+	})
 }
 
 func (d digitalocean) path(zone string) string {

@@ -45,16 +45,10 @@ type gandiSet struct {
 func (g gandi) atomic() bool { return false }
 
 func (g gandi) FindZone(ctx context.Context, name string) (string, error) {
-	for _, zone := range parents(name) {
+	return g.findParent(name, func(zone string) error {
 		_, err := g.do(ctx, http.MethodGet, "/domains/"+url.PathEscape(zone), nil, nil)
-		if err == nil {
-			return zone, nil
-		}
-		if !isNoZone(err) {
-			return "", err
-		}
-	}
-	return "", g.noZone(name)
+		return err
+	})
 }
 
 func (g gandi) path(zone string) string {

@@ -70,19 +70,16 @@ type hetznerAction struct {
 func (h hetzner) atomic() bool { return false }
 
 func (h hetzner) FindZone(ctx context.Context, name string) (string, error) {
-	for _, zone := range parents(name) {
+	return h.findParent(name, func(zone string) error {
 		var a struct {
 			Zone struct{ Name string } `json:"zone"`
 		}
 		_, err := h.do(ctx, http.MethodGet, "/zones/"+url.PathEscape(zone), nil, &a)
-		if err == nil && a.Zone.Name == zone {
-			return zone, nil
+		if err == nil && a.Zone.Name != zone {
+			err = h.noZone(zone)
 		}
-		if err != nil && !isNoZone(err) {
-			return "", err
-		}
-	}
-	return "", h.noZone(name)
+		return err
+	})
 }
 
 func (h hetzner) path(zone string) string {

@@ -161,18 +161,7 @@ func (h hook) SetRecords(ctx context.Context, zone string, records []libdns.Reco
 
 // DeleteRecords implements libdns.RecordDeleter.
 func (h hook) DeleteRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
-	patterns := reduce(records)
-	old, err := h.LookupRecords(ctx, zone, namesOf(patterns))
-	if err != nil {
-		return nil, err
-	}
-	gone := expand(slices.DeleteFunc(reduce(old), func(o libdns.RR) bool {
-		return !slices.ContainsFunc(patterns, func(r libdns.RR) bool { return matches(o, r) })
-	}))
-	if len(gone) == 0 {
-		return nil, nil
-	}
-	return gone, h.ReplaceRecords(ctx, zone, gone, nil)
+	return deleteMatching(ctx, h, zone, records)
 }
 
 // ReplaceRecords asks with the action change.

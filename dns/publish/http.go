@@ -217,6 +217,21 @@ func oneLine(s string) string {
 	return s
 }
 
+// findParent finds the zone of a name at a provider that is asked for one after
+// the other: has gives an error of kind ErrNoZone for those that it does not have.
+func (c *client) findParent(name string, has func(zone string) error) (string, error) {
+	for _, zone := range parents(name) {
+		err := has(zone)
+		if err == nil {
+			return zone, nil
+		}
+		if !isNoZone(err) {
+			return "", err
+		}
+	}
+	return "", c.noZone(name)
+}
+
 // noZone is what FindZone says when the account has no such zone.
 func (c *client) noZone(name string) error {
 	return &Error{Kind: ErrNoZone, Provider: c.title, Text: fmt.Sprintf("%s has no zone for %s that this token can see", c.title, name),

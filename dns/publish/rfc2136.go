@@ -243,18 +243,7 @@ func (u updater) SetRecords(ctx context.Context, zone string, records []libdns.R
 
 // DeleteRecords implements libdns.RecordDeleter.
 func (u updater) DeleteRecords(ctx context.Context, zone string, records []libdns.Record) ([]libdns.Record, error) {
-	patterns := reduce(records)
-	old, err := u.LookupRecords(ctx, zone, namesOf(patterns))
-	if err != nil {
-		return nil, err
-	}
-	gone := expand(slices.DeleteFunc(reduce(old), func(o libdns.RR) bool {
-		return !slices.ContainsFunc(patterns, func(r libdns.RR) bool { return matches(o, r) })
-	}))
-	if len(gone) == 0 {
-		return nil, nil
-	}
-	return gone, u.ReplaceRecords(ctx, zone, gone, nil)
+	return deleteMatching(ctx, u, zone, records)
 }
 
 // ReplaceRecords removes some records and adds others in one update. What is not
