@@ -14,8 +14,10 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"time"
 
 	"mailstead/account"
+	"mailstead/internal/listen"
 	"mailstead/internal/maillog"
 	"mailstead/internal/sqlite"
 	"mailstead/internal/trace"
@@ -124,6 +126,28 @@ func (o *Office) populate() {
 		}
 		return o.Accounts.AddAlias(tx, o.Address("team@example.org"), o.People["alice"].ID, o.People["bob"].ID)
 	})
+}
+
+// Serve opens a door on loopback and gives its address. Its sessions are over
+// before the office closes.
+func (o *Office) Serve(s *listen.Server) (addr string) {
+	o.t.Helper()
+	s.Addrs = []string{"127.0.0.1:0"}
+	if err := s.Listen(); err != nil {
+		o.t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	o.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		s.Shutdown(ctx) // cuts those that a test has left waiting
+		s.Shutdown(context.Background())
+		if err := <-served; err != nil {
+			o.t.Error(err)
+		}
+	})
+	return s.Bound()[0].String()
 }
 
 // SetPasswords gives everybody the password "secret " and the name.

@@ -37,18 +37,7 @@ func open(t testing.TB, change func(*Options)) (*office.Office, *dialog.Runner) 
 	if change != nil {
 		change(&opt)
 	}
-	s := &listen.Server{Name: "smtp", Addrs: []string{"127.0.0.1:0"}, Handler: New(opt), Log: opt.Log}
-	if err := s.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	go s.Serve()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		s.Shutdown(ctx)
-		s.Shutdown(context.Background()) // what was cut is over before the stores go
-	})
-	return o, dialog.Addr(s.Bound()[0].String())
+	return o, dialog.Addr(o.Serve(&listen.Server{Name: "smtp", Handler: New(opt), Log: opt.Log}))
 }
 
 const hello = "S: 220 mx.example.org ESMTP Mailstead\nC: EHLO client.example\nS* 250 LIMITS ...\nC: MAIL FROM:<sender@example.com>\nS: 250 ...\n"

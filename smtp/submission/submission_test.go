@@ -64,7 +64,7 @@ func open(t testing.TB, implicit bool, change func(*Options)) (*office.Office, *
 	if change != nil {
 		change(&opt)
 	}
-	s := &listen.Server{Name: "submission", Addrs: []string{"127.0.0.1:0"}, Handler: New(opt), Log: opt.Log}
+	s := &listen.Server{Name: "submission", Handler: New(opt), Log: opt.Log}
 	dial := net.Dial
 	if implicit {
 		s.TLS = cfg
@@ -72,17 +72,8 @@ func open(t testing.TB, implicit bool, change func(*Options)) (*office.Office, *
 			return tls.Dial(network, addr, &tls.Config{InsecureSkipVerify: true})
 		}
 	}
-	if err := s.Listen(); err != nil {
-		t.Fatal(err)
-	}
-	go s.Serve()
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		defer cancel()
-		s.Shutdown(ctx)
-		s.Shutdown(context.Background()) // what was cut is over before the stores go
-	})
-	return o, &dialog.Runner{Dial: func(string) (net.Conn, error) { return dial("tcp", s.Bound()[0].String()) }}
+	addr := o.Serve(s)
+	return o, &dialog.Runner{Dial: func(string) (net.Conn, error) { return dial("tcp", addr) }}
 }
 
 func b64(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
