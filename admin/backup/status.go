@@ -6,9 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"mailstead/internal/control"
+	"mailstead/internal/machine"
 )
 
 // State is what there is to know of backups, for doctor and pages.
@@ -44,14 +43,7 @@ func Status(ctx context.Context, c control.Caller, data string) (State, error) {
 		}
 		_, err := os.Stat(filepath.Join(s.Plan.Dir, markName))
 		s.Missing = err != nil
-		s.SameDisk = SameDisk(s.Plan.Dir, data)
+		s.SameDisk = machine.SameDisk(s.Plan.Dir, data)
 	}
 	return s, nil
-}
-
-// SameDisk tells whether two folders are on one file system, so that what takes
-// one takes the other.
-func SameDisk(a, b string) bool {
-	var x, y unix.Stat_t
-	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev
 }

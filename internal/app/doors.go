@@ -78,6 +78,13 @@ func (a *App) compose() error {
 	a.doctor = a.attend()
 	ops.Doctor = a.doctor
 	ops.Certificates, ops.Certify = a.cert, a.certify
+	ops.Doors = func() map[string]string {
+		doors := map[string]string{}
+		for _, d := range a.openDoors() {
+			doors[d.Name] = d.Addr
+		}
+		return doors
+	}
 	a.socket = &control.Server{Ops: ops, Log: log}
 	a.lookout = admin.NewLookout(ops, log)
 	for _, d := range []*listen.Server{

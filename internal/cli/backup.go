@@ -10,6 +10,7 @@ import (
 	"mailstead/admin/backup"
 	"mailstead/internal/app"
 	"mailstead/internal/control"
+	"mailstead/internal/machine"
 )
 
 type backupCommand struct {
@@ -117,7 +118,7 @@ func (c *backupMakeCommand) take(p *program, keys backup.Keys) error {
 		if len(t.Removed) > 0 {
 			fmt.Fprintf(w, "%s removed.\n", plural(len(t.Removed), "older backup was", "older backups were"))
 		}
-		if backup.SameDisk(dir, cfg.Data) {
+		if machine.SameDisk(dir, cfg.Data) {
 			fmt.Fprintf(w, "%s it is on the same disk as the data, and would be lost with it.\n", p.paint(yellow, "note:"))
 		}
 	})
@@ -155,7 +156,7 @@ func (c *backupMakeCommand) plan(p *program, keys backup.Keys) error {
 		return p.say("No backup is made by night any more.")
 	}
 	note := ""
-	if backup.SameDisk(plan.Dir, cfg.Data) {
+	if machine.SameDisk(plan.Dir, cfg.Data) {
 		note = "\nnote: it is on the same disk as the data, and would be lost with it."
 	}
 	return p.say("The server makes a backup in %s every night.%s", clean(plan.Dir), note)

@@ -34,6 +34,7 @@ import (
 type root struct {
 	globals
 
+	Setup       setupCommand       `cmd:"" help:"From nothing to working mail in three questions."`
 	Demo        demoCommand        `cmd:"" help:"A whole server in a small world of its own, on loopback: watch mail go all the way."`
 	Serve       serveCommand       `cmd:"" help:"Run the server."`
 	Account     accountCommand     `cmd:"" help:"People: add, list, show, change, delete; their app passwords and addresses."`

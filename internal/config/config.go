@@ -26,6 +26,7 @@ const Path = "/etc/mailstead/mailstead.toml"
 type Config struct {
 	File     string `toml:"-"` // what was read; "" when there was none
 	Hostname string `toml:"hostname"`
+	Guessed  bool   `toml:"-"` // Hostname is the system's, no file names one
 	Data     string `toml:"data"`
 	Limit    Size   `toml:"message_size_limit"`
 	// Own certificate; reloaded on change. Empty: a self-signed one.
@@ -162,7 +163,7 @@ func (c *Config) complete() error {
 	}
 	if name, err := os.Hostname(); err == nil && strings.Contains(name, ".") {
 		if d, err := validHost(name); err == nil {
-			c.Hostname = d
+			c.Hostname, c.Guessed = d, true
 		}
 	}
 	return nil

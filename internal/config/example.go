@@ -83,20 +83,30 @@ func (c Config) values() map[string]string {
 
 // suggest names the known key that is most like an unknown one.
 func suggest(key string) string {
-	best, least := "", len(key)/2+1
+	var all []string
 	for _, k := range known {
-		if d := distance(key, k.key); d < least {
-			best, least = k.key, d
-		}
 		// "smtp" for "listen.smtp": right key, wrong table
 		if _, last, ok := strings.Cut(k.key, "."); ok && last == key {
 			return fmt.Sprintf("did you mean %q? It stands below [%s]", k.key, strings.TrimSuffix(k.key, "."+last))
 		}
+		all = append(all, k.key)
 	}
+	best := Nearest(key, all)
 	if best == "" {
 		return "`mailstead config` prints every key with its default"
 	}
 	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// Nearest is the word of a list that somebody may have meant, "" for none.
+func Nearest(word string, list []string) string {
+	best, least := "", len(word)/2+1
+	for _, l := range list {
+		if d := distance(word, l); d < least {
+			best, least = l, d
+		}
+	}
+	return best
 }
 
 // distance is how many letters must be added, removed or changed.

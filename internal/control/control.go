@@ -58,6 +58,7 @@ type Ops struct {
 	TrySmartHost func(context.Context, outbound.SmartHost) error
 
 	// Of a running server; nil without one.
+	Doors        func() map[string]string // of mail, where this machine reaches them
 	Certificates *acme.Certificates
 	Certify      func(context.Context) error // brings them in line with settings and domains
 

@@ -19,10 +19,21 @@ type Status struct {
 	Started time.Time `json:"started,omitzero"`
 	Free    uint64    `json:"disk_free,omitempty"` // bytes, of the disk with the data
 	Size    uint64    `json:"disk_size,omitempty"`
+
+	Hostname string `json:"hostname,omitempty"`
+	// Doors are where a program of this machine reaches the mail doors of a
+	// running server, by their names ("smtp", "submissions", "imaps").
+	Doors map[string]string `json:"doors,omitempty"`
 }
 
 func (o *Ops) status(context.Context, None) (Status, error) {
 	s := Status{Version: o.Version, Data: o.Data, Running: !o.Started.IsZero(), PID: os.Getpid(), Started: o.Started}
+	if o.Wanted != nil {
+		s.Hostname = o.Wanted.Config.Hostname
+	}
+	if o.Doors != nil {
+		s.Doors = o.Doors()
+	}
 	if disk, err := (machine.Machine{}).Disk(o.Data); err == nil { // not worth a failure
 		s.Free, s.Size = disk.Free, disk.Total
 	}

@@ -143,3 +143,37 @@ func SyncTimes(ctx context.Context, dir string, n int) (times []time.Duration, e
 	slices.Sort(times)
 	return times, nil
 }
+
+// Mount is a file system that is there.
+type Mount struct {
+	At       string // "/mnt/backup"
+	Source   string // "/dev/sdb1"
+	Kind     string
+	ReadOnly bool
+}
+
+// Mounts lists them.
+func (m Machine) Mounts() ([]Mount, error) {
+	text, err := os.ReadFile(m.path("proc/self/mountinfo"))
+	if err != nil {
+		return nil, fmt.Errorf("list the disks: %w", err)
+	}
+	var list []Mount
+	for line := range strings.Lines(string(text)) {
+		left, right, found := strings.Cut(line, " - ")
+		l, r := strings.Fields(left), strings.Fields(right)
+		if !found || len(l) < 6 || len(r) < 3 {
+			continue
+		}
+		readOnly := slices.Contains(strings.Split(l[5], ","), "ro") || slices.Contains(strings.Split(r[2], ","), "ro")
+		list = append(list, Mount{At: unescape(l[4]), Source: unescape(r[1]), Kind: r[0], ReadOnly: readOnly})
+	}
+	return list, nil
+}
+
+// SameDisk tells whether two folders are on one file system, so that what takes
+// one takes the other.
+func SameDisk(a, b string) bool {
+	var x, y unix.Stat_t
+	return unix.Stat(a, &x) == nil && unix.Stat(b, &y) == nil && x.Dev == y.Dev
+}
