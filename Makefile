@@ -34,6 +34,9 @@ arms: ## the demo on arm64 and armv7, under qemu-user
 interop: ## programs of the world: swaks, Postfix, mbsync, neomutt, curl, imaplib
 	bash .ci/interop
 
+pages: ## the pages in a headless Chromium, with new pictures of them
+	bash .ci/pages --keep
+
 bench: ## commits, syncs, deliveries
 	go test -run '^$$' -bench . -benchtime 2s ./internal/sqlite ./mailbox/...
 
@@ -46,4 +49,4 @@ clean:
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-.PHONY: build test check vet race fuzz e2e proofs arms interop bench nightly clean help
+.PHONY: build test check vet race fuzz e2e proofs arms interop pages bench nightly clean help

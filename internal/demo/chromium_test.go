@@ -249,16 +249,21 @@ func (c *chromium) node(selector string) int {
 	return found.NodeID
 }
 
-// html is an element's own.
+// html is an element's own, "" for none. It is asked in one go, because a page may
+// be on its way out.
 func (c *chromium) html(selector string) string {
 	c.Helper()
-	n := c.node(selector)
-	if n == 0 {
-		return ""
+	var got struct {
+		Result           struct{ Value string }
+		ExceptionDetails json.RawMessage
 	}
-	var got struct{ OuterHTML string }
-	c.call("DOM.getOuterHTML", map[string]any{"nodeId": n}, &got)
-	return got.OuterHTML
+	c.call("Runtime.evaluate", map[string]any{
+		"expression": fmt.Sprintf("document.querySelector(%q)?.outerHTML ?? ''", selector), "returnByValue": true,
+	}, &got)
+	if got.ExceptionDetails != nil {
+		c.Fatalf("%s: %s", selector, got.ExceptionDetails)
+	}
+	return got.Result.Value
 }
 
 // write puts text into a field as a person does.

@@ -20,9 +20,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"mailstead/account"
+	"mailstead/dns/zone"
 	"mailstead/internal/app"
 	"mailstead/internal/config"
 	"mailstead/internal/sqlite"
@@ -101,7 +103,30 @@ func Start(ctx context.Context, o Options) (d *Demo, err error) {
 	run, stop := context.WithCancel(context.WithoutCancel(ctx))
 	d.stop = stop
 	go func() { d.ended <- d.App.Run(run) }()
-	return d, d.addPeople(ctx)
+	if err := d.addPeople(ctx); err != nil {
+		return d, err
+	}
+	if err := d.publish(ctx); err != nil {
+		return d, fmt.Errorf("publish our records: %w", err)
+	}
+	return d, nil
+}
+
+// publish puts the records that our domain should have into the small world's
+// DNS, so that the status page has something to praise.
+func (d *Demo) publish(ctx context.Context) error {
+	settings, err := d.App.Wanted.Settings(ctx, domain)
+	if err != nil {
+		return err
+	}
+	var text strings.Builder
+	if len(settings.Addresses) == 0 {
+		text.WriteString("mail A 127.0.0.1\n")
+	}
+	for _, r := range zone.Records(settings) {
+		fmt.Fprintf(&text, "%s. %s %s\n", r.Name, r.Type, r.Data)
+	}
+	return d.world.Zone(domain, text.String())
 }
 
 // Ended gives the server's error when it stops by itself.

@@ -28,7 +28,7 @@ func problems() map[int]words {
 		http.StatusMethodNotAllowed:      {"That cannot be done here", "This page can only be looked at.", "Go back to the start."},
 		http.StatusConflict:              {"It is there already", "Somebody made it before you.", "Go back and load the page again."},
 		http.StatusRequestEntityTooLarge: {"That is too much", "The form is larger than this page takes.", "Go back and send less."},
-		http.StatusTooManyRequests:       {"Too many attempts", "Too many sign-ins have failed from where you are.", "Wait a minute before the next one."},
+		http.StatusTooManyRequests:       {"Too many attempts", "Too many sign-ins have failed from where you are, or are being tried.", "Wait a minute before the next one."},
 		http.StatusInternalServerError:   {"Something went wrong here", "It is not your fault; the server's log says more.", "Try again in a moment."},
 		http.StatusServiceUnavailable:    {"Not now", "The server is stopping.", "Try again in a moment."},
 		http.StatusInsufficientStorage:   {"There is no room", "The disk of this server is full, and nothing was changed.", "Make room on it, then try again."},

@@ -83,6 +83,11 @@ func (s *Site) showSignIn(w http.ResponseWriter, r *http.Request, status int, fo
 // signIn begins a session. It ends the one that the browser had, so that a token
 // from before never gains rights (session fixation).
 func (s *Site) signIn(w http.ResponseWriter, r *http.Request, _ Visitor) error {
+	leave, ok := s.crowd.enter(remote(r))
+	if !ok {
+		return Refuse(http.StatusTooManyRequests)
+	}
+	defer leave()
 	form := signInForm{To: s.next(r.PostForm.Get("to")), Address: r.PostForm.Get("address")}
 	v, err := s.Accounts.SignIn(r.Context(), form.Address, r.PostForm.Get("password"), remote(r))
 	status := http.StatusUnauthorized

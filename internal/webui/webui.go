@@ -95,6 +95,8 @@ type Site struct {
 	origin *http.CrossOriginProtection
 	static assets
 
+	crowd crowd
+
 	mu     sync.Mutex
 	parsed map[string]*template.Template // by path and file
 }

@@ -3,6 +3,7 @@ package webui
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -413,6 +414,38 @@ func TestAssets(t *testing.T) {
 	}
 	if strings.Contains(page, "style=") || strings.Contains(page, "onclick") || regexp.MustCompile(`(?i)https?://`).MatchString(page) {
 		t.Error(page)
+	}
+}
+
+func TestCrowd(t *testing.T) {
+	t.Parallel()
+	var c crowd
+	var leaves []func()
+	enter := func(from string) bool {
+		leave, ok := c.enter(netip.MustParseAddr(from))
+		if ok {
+			leaves = append(leaves, leave)
+		}
+		return ok
+	}
+	for range crowdOfNetwork {
+		if !enter("192.0.2.1") {
+			t.Fatal("turned away")
+		}
+	}
+	if enter("192.0.2.200") || !enter("198.51.100.1") {
+		t.Error("a network counts as one, and others are not touched by it")
+	}
+	for i := 0; enter(fmt.Sprintf("2001:db8:0:%x00::1", i)); i++ {
+	}
+	if len(leaves) != crowdOfAll {
+		t.Errorf("%d at once", len(leaves))
+	}
+	for _, leave := range leaves {
+		leave()
+	}
+	if c.all != 0 || len(c.by) != 0 {
+		t.Errorf("%d remain in %v", c.all, c.by)
 	}
 }
 
