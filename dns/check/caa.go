@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mailstead/dns"
@@ -30,10 +31,14 @@ func (d *Domain) caa(ctx context.Context) []Finding {
 			f.Fix = "Nothing; the record comes with the first certificate."
 			return []Finding{f}
 		}
+		if len(wanted) == 0 { // zone.Records says why
+			f.Fix = "Nothing; a record at the domain's own name would hold for its web site too."
+			return []Finding{f}
+		}
 		f.ID, f.Severity = id+".missing", Warning
 		return []Finding{f}
 	}
-	allowed, exact := permits(v.records(), issuer, d.Settings.CAA.AccountURI)
+	allowed, exact := permits(v.records(), d.Settings.CAA)
 	switch {
 	case issuer == "":
 		f.Severity, f.Fix = OK, ""
@@ -44,6 +49,9 @@ func (d *Domain) caa(ctx context.Context) []Finding {
 		f.Fix = "Publish this record at the mail host's name; the others stay as they are."
 		if at == string(d.Settings.Host) {
 			f.Fix = "Put this record in the place of those at the mail host's name."
+		}
+		if len(wanted) == 0 {
+			f.Fix = fmt.Sprintf("Add the record CAA 0 issue %q at %s.", issuer, at)
 		}
 	case !exact && len(wanted) > 0:
 		f.ID, f.Severity = id+".open", Info
@@ -79,13 +87,13 @@ func (d *Domain) relevantCAA(ctx context.Context, name string) (*views, string) 
 
 // permits tells whether an authority may issue, and whether for our account
 // alone (RFC 8657, 3).
-func permits(records []dns.Record, issuer, account string) (allowed, exact bool) {
+func permits(records []dns.Record, ours zone.CAA) (allowed, exact bool) {
 	issuing := false
 	for _, r := range records {
 		flag, rest, _ := strings.Cut(r.Data, " ")
 		tag, value, _ := strings.Cut(rest, " ")
 		tag = strings.ToLower(tag)
-		if !slices.Contains([]string{"issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"}, tag) && strings.HasPrefix(flag, "128") {
+		if !slices.Contains([]string{"issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"}, tag) && critical(flag) {
 			return false, false // a critical property that no authority knows
 		}
 		if tag != "issue" {
@@ -94,15 +102,37 @@ func permits(records []dns.Record, issuer, account string) (allowed, exact bool)
 		issuing = true
 		value = zone.Record{Type: "TXT", Data: value}.Text()
 		name, parameters, _ := strings.Cut(value, ";")
-		if !strings.EqualFold(strings.TrimSpace(name), issuer) {
+		tags := Tags(parameters)
+		if !strings.EqualFold(strings.TrimSpace(name), ours.Issuer) || !anyMethod(tags["validationmethods"], ours.Methods) {
 			continue
 		}
-		uri := Tags(parameters)["accounturi"]
+		uri := tags["accounturi"]
 		if uri == "" {
 			allowed = true
-		} else if uri == account {
+		} else if uri == ours.AccountURI {
 			allowed, exact = true, true
 		}
 	}
 	return allowed || !issuing, exact
+}
+
+// critical tells the flag by which an authority that does not know a property
+// must not issue (RFC 8659, 4.1: bit 0, the highest).
+func critical(flag string) bool {
+	n, err := strconv.ParseUint(flag, 10, 8)
+	return err == nil && n&128 != 0
+}
+
+// anyMethod tells whether one of our methods, or of those that we know where none
+// are chosen, is among the ones that a record allows (RFC 8657, 4).
+func anyMethod(allowed string, ours []string) bool {
+	if allowed == "" {
+		return true
+	}
+	if len(ours) == 0 {
+		ours = []string{"http-01", "tls-alpn-01", "dns-01"}
+	}
+	return slices.ContainsFunc(strings.Split(allowed, ","), func(m string) bool {
+		return slices.Contains(ours, strings.ToLower(strings.TrimSpace(m)))
+	})
 }

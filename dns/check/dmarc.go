@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -55,7 +56,13 @@ func (d *Domain) judgeDMARC(record string, v *views, f Finding) Finding {
 	have, want := Tags(record), Tags(d.wanted(zone.KindDMARC)[0].Text())
 	f.Fix = "Replace the record by this one."
 	rank := map[string]int{"none": 0, "quarantine": 1, "reject": 2}
-	h, known := rank[strings.ToLower(have["p"])]
+	p := strings.ToLower(have["p"])
+	if p == "" && have["rua"] != "" {
+		p = "none" // RFC 9989, 4.7: without p, but with an address for reports
+	}
+	h, known := rank[p]
+	// Whoever was strict before has not chosen less by saying nothing.
+	chosen := d.Settings.DMARC.Policy != "" || h < rank[want["p"]]
 	switch {
 	case !known:
 		f.ID = id + ".error"
@@ -66,14 +73,14 @@ func (d *Domain) judgeDMARC(record string, v *views, f Finding) Finding {
 	case badReports(have["rua"]) != "":
 		f.ID, f.Severity = id+".reports", Warning
 		f.Sentence = fmt.Sprintf("The DMARC record sends its reports to %s, which is no address.", badReports(have["rua"]))
-	case h != rank[want["p"]]:
+	case h != rank[want["p"]] && chosen:
 		f.ID, f.Severity = id+".policy", Warning
-		f.Sentence = fmt.Sprintf("The DMARC record says p=%s, and you chose p=%s.", have["p"], want["p"])
+		f.Sentence = fmt.Sprintf("The DMARC record says p=%s, and you chose p=%s.", p, want["p"])
 	case have["pct"] != "" || have["rf"] != "" || have["ri"] != "":
 		f.ID, f.Severity = id+".old", Info
 		f.Sentence = "The DMARC record has tags that no longer mean anything (pct, rf, ri)."
 	default:
-		return fine(id, fmt.Sprintf("DMARC asks receivers for p=%s and names who gets the reports.", have["p"]), v)
+		return fine(id, fmt.Sprintf("DMARC asks receivers for p=%s and names who gets the reports.", p), v)
 	}
 	return f
 }
@@ -155,9 +162,11 @@ func (d *Domain) due(record string) []Finding {
 	}}
 }
 
-// walk climbs the tree to the policy that holds for a domain without one (RFC
-// 9989, 4.10): at most eight questions, so that of a long name the labels after
-// the seventh from the right are jumped over.
+// walk climbs the tree to the policy that holds for a domain without one, which
+// is that of its organizational domain (RFC 9989, 4.10): the record nearest to the
+// top, unless one says where the organization ends. At most eight questions are
+// asked, so that of a long name the labels after the seventh from the right are
+// jumped over.
 func (d *Domain) walk(ctx context.Context, name message.Domain) (at, policy string) {
 	labels := strings.Split(string(name), ".")
 	for first := true; len(labels) > 1; first = false {
@@ -176,14 +185,15 @@ func (d *Domain) walk(ctx context.Context, name message.Domain) (at, policy stri
 				continue
 			}
 			tags := Tags(r.Text)
-			if tags["psd"] == "y" {
-				return "", ""
+			if tags["psd"] == "y" && at != "" {
+				return at, policy // the organization is below
 			}
-			if policy = tags["sp"]; policy == "" {
-				policy = tags["p"]
+			at, policy = parent, "p="+cmp.Or(tags["sp"], tags["p"], "none")
+			if psd := tags["psd"]; psd == "n" || psd == "y" {
+				return at, policy
 			}
-			return parent, "p=" + policy
+			break
 		}
 	}
-	return "", ""
+	return at, policy
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -24,6 +25,10 @@ type Asker interface {
 type Domain struct {
 	Settings zone.Settings
 	Asker    Asker
+
+	// Own are all addresses of this machine's interfaces, of which Settings names
+	// those to publish.
+	Own []netip.Addr
 
 	// Resolvers are asked beside the authoritative servers, "address:port"; none
 	// asks the Asker's own. Whoever names somebody else's here has agreed to it.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -369,7 +370,8 @@ func TestFaults(t *testing.T) {
 		{"two DMARC", plus(`_dmarc TXT "v=DMARC1; p=reject"`), "problem dns.dmarc.several"},
 		{"DMARC without meaning", replace("p=none", "p=maybe"), "problem dns.dmarc.error"},
 		{"DMARC to nobody", replace("; rua=mailto:reports@example.test\"\n; Only", "\"\n; Only"), "warning dns.dmarc.reports"},
-		{"DMARC of another policy", replace("p=none", "p=reject"), "warning dns.dmarc.policy"},
+		{"DMARC of another policy", both(func(p *place) { p.d.Settings.DMARC.Policy = "quarantine" }, replace("p=quarantine", "p=reject")), "warning dns.dmarc.policy"},
+		{"DMARC milder than chosen", both(func(p *place) { p.d.Settings.DMARC.Policy = "reject" }, replace("p=reject", "p=none")), "warning dns.dmarc.policy"},
 		{"reports without agreement", func(p *place) {
 			p.d.Settings.DMARC.Reports = message.Address{Local: "x", Domain: "elsewhere.test"}
 		}, "warning dns.dmarc.agreement"},
@@ -393,6 +395,9 @@ func TestFaults(t *testing.T) {
 		{"no next TLSA", replace("3 1 1 "+strings.Repeat("ab", 32), "3 1 1 "+strings.Repeat("cd", 32)), "warning dns.tlsa.next"},
 		{"TLSA of another", replace("TLSA\t3 1 1 ", "TLSA\t2 1 1 "), "problem dns.tlsa.other"},
 		{"a key that is not published", func(p *place) { p.d.Settings.TLSA = []string{strings.Repeat("01", 32), strings.Repeat("ab", 32)} }, "problem dns.tlsa.live"},
+		{"CAA of another method", replace("acct/1", "acct/1; validationmethods=acme-email-01"), "problem dns.caa.forbidden"},
+		{"CAA that nobody understands", plus(`mail CAA 129 tomorrow "x"`), "problem dns.caa.forbidden"},
+		{"no MX, but the address", both(replace("@\t3600\tIN\tMX\t10 mail.example.test.\n", ""), func(p *place) { p.extra = "@ A " + p.mx.Addr.String() + "\n" }), "warning dns.mx.missing"},
 		{"no CAA", replace("mail\t3600\tIN\tCAA", "x\t3600\tIN\tCAA"), "warning dns.caa.missing"},
 		{"CAA of another authority", replace(`"ca.test; accounturi`, `"other.test; accounturi`), "problem dns.caa.forbidden"},
 		{"CAA of another account", replace("acct/1", "acct/2"), "problem dns.caa.forbidden"},
@@ -437,6 +442,97 @@ func TestFaults(t *testing.T) {
 				if testing.Verbose() && f.Severity != OK {
 					t.Logf("%s %s: %s\n  seen: %s\n  do: %s", f.Severity, f.ID, f.Sentence, f.Evidence, f.Fix)
 				}
+			}
+		})
+	}
+}
+
+// TestNoFaults are zones that somebody may have and that are as good.
+func TestNoFaults(t *testing.T) {
+	pair := keys()
+	for _, tt := range []struct {
+		name string
+		odd  func(*place)
+	}{
+		{"stricter than the plan, before anything was chosen", replace("p=none", "p=reject")},
+		{"a DMARC record without p", replace("v=DMARC1; p=none;", "v=DMARC1;")},
+		{"a redirect that an all puts out of force", both(replace(spfNow, `"v=spf1 a:mail.example.test redirect=many.example.test ~all"`),
+			plus(`many TXT "v=spf1 `+strings.Repeat("a:mail ", 11)+`-all"`))},
+		{"what stands behind the all", replace(spfNow, `"v=spf1 a:mail.example.test ~all `+strings.Repeat("a:mail ", 11)+`"`)},
+		{"addresses in place of aliases, behind a router", func(p *place) {
+			p.d.Settings.Addresses = nil
+			for _, name := range []string{"mta-sts", "autoconfig", "autodiscover"} {
+				p.extra += name + " A " + p.mx.Addr.String() + "\n"
+			}
+			without("mta-sts", "autoconfig", "autodiscover")(p)
+			edit := p.edit
+			p.edit = func(text string) string { return edit(text) + "mail A " + p.mx.Addr.String() + "\n" }
+		}},
+		{"another address of ours", func(p *place) {
+			p.d.Own = []netip.Addr{netip.MustParseAddr("2001:db8::2"), netip.MustParseAddr("2001:db8::3")}
+			p.d.Settings.Addresses = append(p.d.Settings.Addresses, p.d.Own[0])
+			replace("AAAA\t2001:db8::2", "AAAA\t2001:db8::3")(p)
+			p.d.Settings.ExistingSPF = []string{"v=spf1 ip6:2001:db8::/64 ~all"}
+			p.d.Settings.ExistingHostSPF = []string{"v=spf1 ip6:2001:db8::/64 -all"}
+		}},
+		{"CAA of our method", replace("acct/1", "acct/1; validationmethods=dns-01,http-01")},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := open(t, pair)
+			tt.odd(p)
+			p.publish()
+			for _, f := range p.d.Find(t.Context()) {
+				if rank(f.Severity) >= rank(Warning) {
+					t.Errorf("%s %s: %s\n%s", f.Severity, f.ID, f.Sentence, f.Evidence)
+				}
+			}
+		})
+	}
+}
+
+// TestDomainThatIsAnAlias: one sentence says why nothing can be published there.
+func TestDomainThatIsAnAlias(t *testing.T) {
+	t.Parallel()
+	p := open(t, keys())
+	p.publish()
+	d := &Domain{Settings: p.d.Settings, Asker: p.d.Asker, Trusted: true, Dial: p.d.Dial, Port: p.d.Port, Now: p.d.Now, Quick: true, WithoutHost: true}
+	d.Settings.Domain, d.Settings.DMARC.Reports.Domain = "www.shop.test", "www.shop.test"
+	const text = "@ NS ns1.names.test.\n@ NS ns2.names.test.\nwww CNAME web.elsewhere.test.\n"
+	for _, s := range p.ns {
+		if err := s.Zone("shop.test", text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(p.w.Zone("shop.test", text), p.w.Zone("elsewhere.test", "web A 192.0.2.80\n")); err != nil {
+		t.Fatal(err)
+	}
+	found := d.Find(t.Context(), "dns.hosting")
+	if len(found) != 1 || found[0].ID != "dns.hosting.alias" || !strings.Contains(found[0].Sentence, "an alias of web.elsewhere.test") {
+		t.Errorf("%+v", found)
+	}
+}
+
+// TestPolicyOfTheOrganization: of a name without a record it is the one nearest
+// to the top that holds (RFC 9989, 4.10), unless psd says otherwise.
+func TestPolicyOfTheOrganization(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ zone, at, policy string }{
+		"the nearest to the top": {`_dmarc TXT "v=DMARC1; p=reject; sp=quarantine"` + "\n" + `_dmarc.b TXT "v=DMARC1; p=none"`, "example.test", "p=quarantine"},
+		"the organization ends":  {`_dmarc TXT "v=DMARC1; p=reject"` + "\n" + `_dmarc.b TXT "v=DMARC1; p=none; psd=n"`, "b.example.test", "p=none"},
+		"above is a registry":    {`_dmarc TXT "v=DMARC1; p=reject; psd=y"` + "\n" + `_dmarc.b TXT "v=DMARC1; p=none"`, "b.example.test", "p=none"},
+		"only the registry's":    {`_dmarc TXT "v=DMARC1; p=reject; psd=y"`, "example.test", "p=reject"},
+		"none":                   {`x TXT "y"`, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := open(t, nil)
+			if err := p.w.Zone("example.test", c.zone+"\n"); err != nil {
+				t.Fatal(err)
+			}
+			p.d.Checks()
+			if at, policy := p.d.walk(t.Context(), "a.b.example.test"); at != c.at || policy != c.policy {
+				t.Errorf("%q %q, want %q %q", at, policy, c.at, c.policy)
 			}
 		})
 	}

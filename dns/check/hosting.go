@@ -97,6 +97,13 @@ func (d *Domain) hosting(ctx context.Context) []Finding {
 			Fix:      "Look at the registrar's page whether name servers are set for the domain, and whether this machine's resolver works.",
 		}}
 	}
+	if to := soa.alias(); to != "" {
+		return []Finding{{
+			ID: id + ".alias", Severity: Problem, Evidence: soa.evidence(),
+			Sentence: fmt.Sprintf("The name %s is an alias of %s, and beside an alias no record of ours can stand.", d.Settings.Domain.Unicode(), to),
+			Fix:      fmt.Sprintf("Take the CNAME record of %s out and put address records in its place; many providers do that by themselves for a record that they call ALIAS or ANAME.", name),
+		}}
+	}
 	var names, lame, mute []string
 	for _, s := range z.servers {
 		names = append(names, s.name)

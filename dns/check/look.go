@@ -175,19 +175,22 @@ func (d *Domain) zoneOf(ctx context.Context, name string) *authority {
 }
 
 func (d *Domain) findZone(ctx context.Context, z *authority, name string) {
-	soa, err := d.firstOf(ctx, name, "SOA", true)
-	if err != nil {
-		z.err = err
-		return
-	}
-	for _, r := range slices.Concat(soa.Records, soa.Authority) {
-		if r.Type == "SOA" {
-			z.apex = r.Name
+	for at := name; z.apex == ""; {
+		soa, err := d.firstOf(ctx, at, "SOA", true)
+		if err != nil {
+			z.err = err
+			return
 		}
-	}
-	if z.apex == "" || !zone.Within(name, domainOf(z.apex)) {
-		z.err = fmt.Errorf("%s is in no zone", name)
-		return
+		for _, r := range slices.Concat(soa.Records, soa.Authority) {
+			if r.Type == "SOA" && zone.Within(name, domainOf(r.Name)) {
+				z.apex = r.Name
+			}
+		}
+		// An alias is answered with the zone that it points into.
+		if _, at, _ = strings.Cut(at, "."); at == "" && z.apex == "" {
+			z.err = fmt.Errorf("%s is in no zone", name)
+			return
+		}
 	}
 	ns, err := d.firstOf(ctx, z.apex, "NS", true)
 	if err != nil {

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -30,10 +31,15 @@ func (d *Domain) host(ctx context.Context) []Finding {
 	lacking := append(missing(four, wanted), missing(six, wanted)...)
 	var strange []string
 	for _, a := range have {
-		if !slices.ContainsFunc(wanted, func(r zone.Record) bool { return r.Data == a }) {
+		if !slices.ContainsFunc(wanted, func(r zone.Record) bool { return r.Data == a }) && !d.owns(a) {
 			strange = append(strange, a)
 		}
 	}
+	// Of several addresses of this machine another one serves as well.
+	lacking = slices.DeleteFunc(lacking, func(r zone.Record) bool {
+		v := map[string]*views{"A": four, "AAAA": six}[r.Type]
+		return slices.ContainsFunc(v.data(), d.owns)
+	})
 	f := Finding{ID: id, Subject: d.Settings.Host.Unicode(), Evidence: four.evidence() + "; " + six.evidence(), Records: lacking, Fix: publish}
 	switch {
 	case len(have) == 0:
@@ -55,6 +61,13 @@ func (d *Domain) host(ctx context.Context) []Finding {
 		f.Severity, f.Sentence = OK, fmt.Sprintf("The mail host's name %s points to this machine.", host)
 	}
 	return append(append([]Finding{f}, d.spread(id, four)...), d.spread(id, six)...)
+}
+
+// owns tells whether an interface of this machine has an address, one that others
+// can reach.
+func (d *Domain) owns(address string) bool {
+	a, err := netip.ParseAddr(address)
+	return err == nil && a.IsGlobalUnicast() && !a.IsPrivate() && slices.Contains(d.Own, a)
 }
 
 // mx looks where mail goes today.
@@ -84,6 +97,11 @@ func (d *Domain) mx(ctx context.Context) []Finding {
 		f.ID, f.Fix = id+".others", "Take the other MX records out, unless that host passes mail on to this one."
 	case len(others) == 0:
 		f.ID, f.Sentence = id+".missing", "The domain has no MX record, so that no mail comes."
+		// RFC 5321, 5.1: without one the address of the name itself is taken.
+		if name := string(d.Settings.Domain); d.leadHere(ctx, slices.Concat(d.look(ctx, name, "A").data(), d.look(ctx, name, "AAAA").data())) {
+			f.Severity = Warning
+			f.Sentence = "The domain has no MX record; mail comes because its name has the address of the mail host, but not every sender looks there."
+		}
 	case others[0] == "":
 		f.ID, f.Sentence = id+".null", "The domain says that it takes no mail (a null MX)."
 		f.Fix = "Replace the MX record by this one."

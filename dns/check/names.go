@@ -96,7 +96,7 @@ func (d *Domain) pointsHere(ctx context.Context, id string, wanted []zone.Record
 			return []Finding{unanswered(id, v)}
 		}
 		six := d.look(ctx, r.Name, "AAAA")
-		if v.alias() == string(d.Settings.Host) || d.oursAll(slices.Concat(v.data(), six.data())) {
+		if v.alias() == string(d.Settings.Host) || d.leadHere(ctx, slices.Concat(v.data(), six.data())) {
 			continue
 		}
 		off = append(off, r)
@@ -116,6 +116,14 @@ func (d *Domain) oursAll(addresses []string) bool {
 	return len(addresses) > 0 && !slices.ContainsFunc(addresses, func(a string) bool {
 		return !slices.ContainsFunc(d.Settings.Addresses, func(ours netip.Addr) bool { return ours.Unmap().String() == a })
 	})
+}
+
+// leadHere is oursAll that takes the DNS's word for the mail host's addresses too:
+// behind a router nobody else knows them.
+func (d *Domain) leadHere(ctx context.Context, addresses []string) bool {
+	host := string(d.Settings.Host)
+	known := slices.Concat(d.look(ctx, host, "A").data(), d.look(ctx, host, "AAAA").data())
+	return d.oursAll(addresses) || len(addresses) > 0 && !slices.ContainsFunc(addresses, func(a string) bool { return !slices.Contains(known, a) })
 }
 
 // wildcard asks for names that nobody made: an answer means that every name

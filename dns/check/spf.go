@@ -193,10 +193,7 @@ type counting struct {
 }
 
 func (n *counting) walk(ctx context.Context, record string, depth int) {
-	for _, term := range zone.Terms(record) {
-		if zone.Lookups("v=spf1 "+term) == 0 {
-			continue
-		}
+	for _, term := range zone.Asking(record) {
 		n.lookups++
 		if depth >= maxDepth || n.lookups > 4*maxLookups {
 			return

@@ -151,8 +151,11 @@ func mailto(a message.Address) string {
 	return b.String() + "@" + string(a.Domain)
 }
 
+// caa is left out where the host has the domain's own name: it would hold for
+// every name below too (RFC 8659, 3), and so take the web site's certificates
+// away from whoever has them from another authority or by another account.
 func caa(s Settings) []Record {
-	if s.CAA.Issuer == "" {
+	if s.CAA.Issuer == "" || s.Host == s.Domain {
 		return nil
 	}
 	value := s.CAA.Issuer

@@ -115,12 +115,28 @@ func strictness(all string) int { return max(0, strings.IndexByte("+?~-", all[0]
 
 // Lookups counts the terms of one record that make a receiver ask the DNS; ten
 // are allowed in all, with those of the included records (RFC 7208, 4.6.4).
-func Lookups(record string) int {
-	n := 0
+func Lookups(record string) int { return len(Asking(record)) }
+
+// Asking gives these terms: those before an "all", at which a receiver has come
+// to its result, and the redirect, which counts only without one (RFC 7208, 5.1
+// and 6.1).
+func Asking(record string) []string {
+	var all []string
+	redirect, ended := "", false
 	for _, t := range Terms(record) {
-		n += lookups(t)
+		switch name := strings.ToLower(t); {
+		case strings.HasPrefix(name, "redirect="):
+			redirect = t
+		case strings.TrimLeft(name, "+-~?") == "all":
+			ended = true
+		case !ended && lookups(t) > 0:
+			all = append(all, t)
+		}
 	}
-	return n
+	if redirect != "" && !ended {
+		all = append(all, redirect)
+	}
+	return all
 }
 
 func lookups(term string) int {

@@ -7,6 +7,7 @@ import (
 
 	"mailstead/dns/check"
 	"mailstead/dns/zone"
+	"mailstead/internal/machine"
 	"mailstead/message"
 )
 
@@ -26,6 +27,9 @@ func (s *Stores) DomainCheck(ctx context.Context, name message.Domain) (*check.D
 	d := &check.Domain{
 		Settings: z, Asker: s.Resolver, Trusted: s.Resolver.Trusts(),
 		Dial: s.reach.dial, Roots: s.reach.roots, Port: s.reach.port,
+	}
+	if d.Own, err = machine.Addresses(); err != nil {
+		s.Log.Debug("the addresses of the interfaces", "err", err)
 	}
 	// Two resolvers, that what one of them remembers is not taken for the truth.
 	if all := s.Resolver.Servers(); len(all) > 1 {
