@@ -21,7 +21,7 @@ const looks = 5
 func (p *Publisher) Apply(ctx context.Context, d Diff) error {
 	single := steps(d)
 	if len(single) == 0 {
-		return nil
+		return p.settle(ctx, d)
 	}
 	if len(single) > 1 && p.atomic() {
 		err := p.run(ctx, d, []step{joined(single)})
@@ -31,6 +31,21 @@ func (p *Publisher) Apply(ctx context.Context, d Diff) error {
 		// One record that it does not like is no reason to publish none.
 	}
 	return p.run(ctx, d, single)
+}
+
+// settle ends a change that was left in the middle and of which nothing is left
+// to do. Where changes wait until they are asked for, that may be what failed.
+func (p *Publisher) settle(ctx context.Context, d Diff) error {
+	id, err := p.unfinished(ctx, d)
+	if err != nil || id == 0 {
+		return err
+	}
+	if b, ok := p.Provider.(byRecord); ok {
+		if err := b.finish(ctx, d.Zone); err != nil {
+			return err
+		}
+	}
+	return p.end(ctx, d, id)
 }
 
 func (p *Publisher) run(ctx context.Context, d Diff, steps []step) error {

@@ -101,6 +101,9 @@ func (c cloudflare) entries(ctx context.Context, zone string, _ []string) ([]ent
 	}
 	var all []entry
 	for page := 1; ; page++ {
+		if err := c.page(page); err != nil {
+			return nil, err
+		}
 		var a cfAnswer[[]cfRecord]
 		if _, err := c.do(ctx, http.MethodGet, fmt.Sprintf("%s?page=%d&per_page=100", path, page), nil, &a); err != nil {
 			return nil, err

@@ -81,7 +81,10 @@ func (d desec) path(zone string) string {
 // sets reads pages of 500; the cursor of the next stands in a Link field.
 func (d desec) sets(ctx context.Context, zone string) ([]set, error) {
 	var all []set
-	for query := "?cursor="; query != ""; {
+	for query, n := "?cursor=", 1; query != ""; n++ {
+		if err := d.page(n); err != nil {
+			return nil, err
+		}
 		var a []desecSet
 		head, err := d.do(ctx, http.MethodGet, d.path(zone)+query, nil, &a)
 		if err != nil {

@@ -74,6 +74,10 @@ type Diff struct {
 	Changes  []Change       `json:"changes"`
 	Digest   string         `json:"digest"` // of the changes: what was shown is what is applied
 
+	// Unfinished says that a change was left in the middle. Applying ends it, even
+	// where nothing is left to change: it may not have been put into service.
+	Unfinished bool `json:"unfinished,omitempty"`
+
 	lost []Record // ours once, and gone
 }
 

@@ -54,6 +54,9 @@ func (d digitalocean) path(zone string) string {
 func (d digitalocean) entries(ctx context.Context, zone string, _ []string) ([]entry, error) {
 	var all []entry
 	for page := 1; ; page++ {
+		if err := d.page(page); err != nil {
+			return nil, err
+		}
 		var a struct {
 			Records []doRecord `json:"domain_records"`
 			Links   struct {

@@ -58,6 +58,9 @@ func (g gandi) path(zone string) string {
 func (g gandi) sets(ctx context.Context, zone string) ([]set, error) {
 	var all []set
 	for page := 1; ; page++ {
+		if err := g.page(page); err != nil {
+			return nil, err
+		}
 		var a []gandiSet
 		head, err := g.do(ctx, http.MethodGet, fmt.Sprintf("%s?page=%d&per_page=%d", g.path(zone), page, gandiPage), nil, &a)
 		if err != nil {

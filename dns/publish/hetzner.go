@@ -88,7 +88,10 @@ func (h hetzner) path(zone string) string {
 
 func (h hetzner) sets(ctx context.Context, zone string) ([]set, error) {
 	var all []set
-	for page := 1; page != 0; {
+	for page, n := 1, 1; page != 0; n++ {
+		if err := h.page(n); err != nil {
+			return nil, err
+		}
 		var a struct {
 			Sets []hetznerSet `json:"rrsets"`
 			Meta struct {

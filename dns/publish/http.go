@@ -21,6 +21,7 @@ const (
 	attempts   = 4                // of one request
 	patience   = 45 * time.Second // longest wait that a provider may ask for; more is an error that says so
 	maxAnswer  = 16 << 20
+	maxPages   = 1000
 	maxSaying  = 300 // of a provider's own words in an error
 	reqTimeout = 30 * time.Second
 )
@@ -151,6 +152,14 @@ func (c *client) again(method string, status int, head http.Header, err error, t
 func retryAfter(head http.Header) (time.Duration, bool) {
 	n, err := strconv.Atoi(head.Get("Retry-After"))
 	return time.Duration(n) * time.Second, err == nil && n >= 0
+}
+
+// page is an error for a list that does not end.
+func (c *client) page(n int) error {
+	if n <= maxPages {
+		return nil
+	}
+	return &Error{Kind: ErrUnreachable, Provider: c.title, Text: fmt.Sprintf("the list that %s sends does not end", c.title), Next: "try again later"}
 }
 
 func (c *client) decode(answer []byte, out any) error {

@@ -249,6 +249,30 @@ func TestPatience(t *testing.T) {
 	}
 }
 
+// TestListWithoutEnd: a provider that has always one page more is left.
+func TestListWithoutEnd(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]string{
+		"cloudflare":   `{"result":[{"id":"z1","name":"example.org","type":"A","content":"192.0.2.1"}],"result_info":{"total_pages":1000000000}}`,
+		"hetzner":      `{"rrsets":[{"name":"@","type":"A","records":[{"value":"192.0.2.1"}]}],"meta":{"pagination":{"next_page":2}}}`,
+		"digitalocean": `{"domain_records":[{"id":1,"type":"A","name":"@","data":"192.0.2.1"}],"links":{"pages":{"next":"x"}}}`,
+		"desec":        `[{"subname":"","type":"A","records":["192.0.2.1"]}]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Link", `<https://desec.test/?cursor=again>; rel="next"`)
+				io.WriteString(w, answer)
+			}))
+			t.Cleanup(s.Close)
+			p := connect(t, name, map[string]string{"token": "t"}, s.URL, nil)
+			if _, err := p.GetRecords(t.Context(), "example.org"); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "does not end") {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
 func TestNew(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

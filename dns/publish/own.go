@@ -82,8 +82,7 @@ func disown(tx *sqlite.Tx, domain message.Domain, records []Record) error {
 func (p *Publisher) begin(ctx context.Context, d Diff, steps []step) (id int64, err error) {
 	err = p.DB.Update(ctx, func(tx *sqlite.Tx) error {
 		seq := 0
-		err := tx.QueryRow(`SELECT id FROM publish_change WHERE domain = ? AND zone = ? AND provider = ? AND state = ?
-			ORDER BY id DESC LIMIT 1`, string(d.Domain), d.Zone, d.Provider, applying).Scan(&id)
+		err := tx.QueryRow(applyingChange, string(d.Domain), d.Zone, d.Provider, applying).Scan(&id)
 		switch {
 		case errors.Is(err, sql.ErrNoRows):
 			id, err = tx.Insert(`INSERT INTO publish_change (domain, zone, provider, begun, state) VALUES (?, ?, ?, ?, ?)`,
@@ -169,6 +168,43 @@ func (p *Publisher) markChange(ctx context.Context, id int64, state string) erro
 	})
 	if err != nil {
 		return fmt.Errorf("write a change down: %w", err)
+	}
+	return nil
+}
+
+// unfinished finds a change that was left in the middle; 0 for none.
+func (p *Publisher) unfinished(ctx context.Context, d Diff) (id int64, err error) {
+	err = p.DB.View(ctx, func(tx *sqlite.Tx) error {
+		err := tx.QueryRow(applyingChange, string(d.Domain), d.Zone, d.Provider, applying).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		err = fmt.Errorf("read the last change of %s: %w", d.Domain, err)
+	}
+	return id, err
+}
+
+const applyingChange = `SELECT id FROM publish_change WHERE domain = ? AND zone = ? AND provider = ? AND state = ? ORDER BY id DESC LIMIT 1`
+
+// end says that all of a change is there now.
+func (p *Publisher) end(ctx context.Context, d Diff, id int64) error {
+	err := p.DB.Update(context.WithoutCancel(ctx), func(tx *sqlite.Tx) error {
+		if _, err := tx.Exec(`DELETE FROM publish_step WHERE change = ? AND state = ?`, id, waiting); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE publish_step SET state = ? WHERE change = ? AND state = ?`, done, id, begun); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE publish_change SET state = ? WHERE id = ?`, done, id); err != nil {
+			return err
+		}
+		return disown(tx, d.Domain, d.lost)
+	})
+	if err != nil {
+		return fmt.Errorf("write the end of a change of %s down: %w", d.Domain, err)
 	}
 	return nil
 }

@@ -69,6 +69,11 @@ func (p *Publisher) Plan(ctx context.Context, domain message.Domain, wanted []zo
 		}
 	}
 	d.Changes = compare(s, wanted)
+	left, err := p.unfinished(ctx, d)
+	if err != nil {
+		return d, err
+	}
+	d.Unfinished = left != 0
 	return d, d.seal()
 }
 

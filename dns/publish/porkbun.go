@@ -78,6 +78,9 @@ func (q *quotedNumber) UnmarshalJSON(b []byte) error {
 func (p porkbun) FindZone(ctx context.Context, name string) (string, error) {
 	owned := map[string]bool{}
 	for start := 0; ; start += 1000 {
+		if err := p.page(start / 1000); err != nil {
+			return "", err
+		}
 		var a struct {
 			Domains []struct{ Domain string }
 		}

@@ -351,6 +351,51 @@ func TestHalfApplied(t *testing.T) {
 }
 
 // A record that the provider refuses does not keep the others back.
+// late is a memory whose changes wait until they are asked for.
+type late struct {
+	*memory
+	fails   int
+	commits int
+}
+
+func (l *late) commit(context.Context, string) error {
+	if l.fails > 0 {
+		l.fails--
+		return &Error{Kind: ErrUnreachable, Text: "it fell over"}
+	}
+	l.commits++
+	return nil
+}
+
+// TestChangeThatWasNotPutIntoService: all records are there and the last request
+// failed, so that nobody is told of them until publishing again.
+func TestChangeThatWasNotPutIntoService(t *testing.T) {
+	t.Parallel()
+	m := &late{memory: &memory{zones: []string{"example.org"}}, fails: 1}
+	p := at(t, m.memory)
+	p.Provider = byRecord{m, new(sync.Mutex)}
+	wanted := wants("example.org MX 10 mail.example.org.")
+	d, err := p.Plan(t.Context(), "example.org", wanted)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(t.Context(), d); !errors.Is(err, ErrUnreachable) {
+		t.Fatalf("the commit failed, and Apply says %v", err)
+	}
+	if d, err = p.Plan(t.Context(), "example.org", wanted); err != nil || !d.Empty() || !d.Unfinished {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if err := p.Apply(t.Context(), d); err != nil || m.commits != 1 {
+		t.Fatalf("%d commits, %v", m.commits, err)
+	}
+	if d, err = p.Plan(t.Context(), "example.org", wanted); err != nil || d.Unfinished {
+		t.Errorf("it is never done: %+v, %v", d, err)
+	}
+	if err := p.Undo(t.Context(), "example.org"); err != nil || len(m.lines()) > 0 {
+		t.Errorf("undone: %v, %q", err, m.lines())
+	}
+}
+
 func TestRefusedRecord(t *testing.T) {
 	t.Parallel()
 	m := &memory{dislike: "SRV"}

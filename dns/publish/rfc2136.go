@@ -187,9 +187,6 @@ func appendRR(all []libdns.RR, rr dns.RR, zone string) []libdns.RR {
 		Name: relative(rr.Header().Name, zone), Type: typ, TTL: time.Duration(rr.Header().Ttl) * time.Second,
 		Data: unwire(typ, strings.TrimPrefix(rr.String(), rr.Header().String())),
 	})
-	if slices.ContainsFunc(all, func(o libdns.RR) bool { return same(o, r) }) {
-		return all
-	}
 	return append(all, r)
 }
 
@@ -210,8 +207,13 @@ func (u updater) LookupRecords(ctx context.Context, zone string, names []string)
 				return nil, u.problem(r, zone)
 			}
 			for _, rr := range r.Answer {
-				if strings.EqualFold(rr.Header().Name, absolute(name, zone)+".") {
-					all = appendRR(all, rr, zone)
+				if !strings.EqualFold(rr.Header().Name, absolute(name, zone)+".") {
+					continue
+				}
+				for _, r := range appendRR(nil, rr, zone) { // an alias comes with every type
+					if !slices.ContainsFunc(all, func(o libdns.RR) bool { return same(o, r) }) {
+						all = append(all, r)
+					}
 				}
 			}
 			if r.Rcode == dns.RcodeNameError {

@@ -44,11 +44,11 @@ func (c *dnsPublish) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	if d.Empty() || c.DryRun {
+	if d.Empty() && !d.Unfinished || c.DryRun {
 		err := p.show(d, func(w io.Writer) { printDiff(p, w, d) })
 		return errors.Join(err, open(d))
 	}
-	if !c.Yes {
+	if !c.Yes && !d.Empty() {
 		printDiff(p, p.err, d)
 		if err := p.confirm("\nType yes to publish: ", "yes", "--dry-run only shows the difference, --yes publishes without asking"); err != nil {
 			return err

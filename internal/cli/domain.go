@@ -107,7 +107,8 @@ func (c *domainSet) Run(p *program) error {
 type domainRemove struct{ oneDomain }
 
 func (domainRemove) Help() string {
-	return `Its accounts and aliases must be gone before.
+	return `Its accounts and aliases must be gone before. What was published for it in the
+DNS stays there unless ` + "`mailstead dns publish DOMAIN --withdraw`" + ` took it away.
 
 Example:
   mailstead domain remove example.org`

@@ -138,17 +138,8 @@ func (o *Ops) unseen(ctx context.Context, name message.Domain, info publish.Info
 		strings.Join(ns, ", "), name.Unicode(), info.Title)
 }
 
-// ourDomain reads the name of a domain that is ours. What people paste instead
-// of one gets its own answer.
+// ourDomain reads the name of a domain that is ours.
 func (o *Ops) ourDomain(ctx context.Context, text string) (message.Domain, error) {
-	text = strings.TrimSpace(text)
-	if _, rest, ok := strings.Cut(text, "://"); ok {
-		host, _, _ := strings.Cut(rest, "/")
-		return "", invalid("did you mean "+host+"?", "%q is the address of a page, not a domain", text)
-	}
-	if _, host, ok := strings.Cut(text, "@"); ok {
-		return "", invalid("did you mean "+host+"?", "%q is a mail address, not a domain", text)
-	}
 	name, err := parseDomain(text)
 	if err != nil {
 		return "", err

@@ -149,6 +149,13 @@ func TestPublish(t *testing.T) {
 			t.Errorf("left over: %v", pdns.sets)
 		}
 		fails("dns.undo", DNSUndo{Domain: "example.org"}, NotFound, "nothing was published")
+		// Neither the word nor the removal of the domain leaves the token behind.
+		do[DNSAccessed](t, c, "dns.access", access("team.example.org", "s3cret"))
+		do[None](t, c, "domain.remove", OneDomain{Name: "team.example.org"})
+		var left publish.Access
+		if err := o.Accounts.Setting(t.Context(), publish.SettingName("team.example.org"), &left); err != nil || left.Provider != "" {
+			t.Errorf("the token of a domain that is gone: %v, %v", left, err)
+		}
 		do[DNSAccessed](t, c, "dns.access", DNSAccess{Domain: "example.org"})
 		fails("dns.plan", DNSPlan{Domain: "example.org"}, NotFound, "no DNS provider is known")
 	})

@@ -2,9 +2,12 @@ package control
 
 import (
 	"context"
+	"net/netip"
+	"strings"
 	"time"
 
 	"mailstead/account"
+	"mailstead/dns/publish"
 	"mailstead/internal/sqlite"
 	"mailstead/message"
 )
@@ -26,11 +29,24 @@ type OneDomain struct {
 }
 
 func parseDomain(name string) (message.Domain, error) {
-	d, err := message.ParseDomain(name)
+	d, err := message.ParseDomain(strings.TrimSpace(name))
 	if err != nil {
-		return d, invalid("a domain has the form example.org", "%q is not a domain", name)
+		return d, notADomain(strings.TrimSpace(name))
 	}
 	return d, nil
+}
+
+// notADomain finds out what was pasted in the place of a domain.
+func notADomain(text string) error {
+	if _, rest, ok := strings.Cut(text, "://"); ok {
+		host, _, _ := strings.Cut(rest, "/")
+		host, _, _ = strings.Cut(host, ":")
+		return invalid("did you mean "+host+"?", "%q is the address of a page, not a domain", text)
+	}
+	if _, host, ok := strings.Cut(text, "@"); ok {
+		return invalid("did you mean "+host+"?", "%q is a mail address, not a domain", text)
+	}
+	return invalid("a domain has the form example.org", "%q is not a domain", text)
 }
 
 func (o *Ops) domainList(ctx context.Context, _ None) ([]Domain, error) {
@@ -67,6 +83,9 @@ func (o *Ops) domainAdd(ctx context.Context, in OneDomain) (Domain, error) {
 	name, err := parseDomain(in.Name)
 	if err != nil {
 		return Domain{}, err
+	}
+	if _, err := netip.ParseAddr(string(name)); err == nil {
+		return Domain{}, invalid("mail is sent to names: add the domain whose DNS leads to that address", "%s is the address of a host, not a domain", name)
 	}
 	return o.changeDomain(ctx, name, in, true)
 }
@@ -134,8 +153,11 @@ func (o *Ops) domainRemove(ctx context.Context, in OneDomain) (None, error) {
 		if err := o.Accounts.RemoveDomain(tx, name); err != nil {
 			return err
 		}
-		if err := o.Accounts.SetSetting(tx, followedKey(name), nil); err != nil {
-			return err
+		// The token of its DNS provider is nothing to keep for a domain that is gone.
+		for _, name := range []string{followedKey(name), publish.SettingName(string(name))} {
+			if err := o.Accounts.SetSetting(tx, name, nil); err != nil {
+				return err
+			}
 		}
 		return o.Wanted.Forget(tx, name)
 	})
