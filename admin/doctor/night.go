@@ -75,11 +75,18 @@ func (d *Doctor) Night(ctx context.Context, pause time.Duration) ([]Change, erro
 			return nil, ctx.Err()
 		case <-time.After(pause):
 		}
-		now = replace(now, d.Run(ctx, again...))
+		var looked []string
+		for _, c := range d.Checks(ctx) {
+			if Chosen(c.ID, again) {
+				looked = append(looked, c.ID)
+			}
+		}
+		now = replace(now, d.Run(ctx, again...), looked)
 	}
 	if ctx.Err() != nil { // findings of a server that stops are none
 		return nil, ctx.Err()
 	}
+	now = unknown(before, now)
 	return Difference(before, now), d.Memory.Remember(ctx, now, d.now())
 }
 
@@ -94,13 +101,28 @@ func doubtful(changes []Change) []string {
 	return ids
 }
 
-// replace puts the findings of a second look in the place of those with the same
-// IDs.
-func replace(all, again []check.Finding) []check.Finding {
+// replace puts the findings of a second look in the place of those that the same
+// checks made in the first: what is well now has another ID than its trouble.
+func replace(all, again []check.Finding, checks []string) []check.Finding {
 	kept := slices.DeleteFunc(slices.Clone(all), func(f check.Finding) bool {
-		return slices.ContainsFunc(again, func(a check.Finding) bool { return a.ID == f.ID })
+		return slices.ContainsFunc(checks, func(id string) bool { return f.ID == id || strings.HasPrefix(f.ID, id+".") })
 	})
 	return append(kept, again...)
+}
+
+// unknown keeps the trouble of before where a check had no answer tonight, which
+// is a warning under the check's own ID: it is neither over nor new tomorrow.
+func unknown(before, now []check.Finding) []check.Finding {
+	for _, f := range before {
+		silent := slices.ContainsFunc(now, func(n check.Finding) bool {
+			return trouble(n) && n.Severity == check.Warning && n.Subject == f.Subject && strings.HasPrefix(f.ID, n.ID+".")
+		})
+		there := slices.ContainsFunc(now, func(n check.Finding) bool { return n.ID == f.ID && n.Subject == f.Subject })
+		if trouble(f) && silent && !there {
+			now = append(now, f)
+		}
+	}
+	return now
 }
 
 // Letter says changes to the operator: a subject and plain text.

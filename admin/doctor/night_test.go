@@ -58,6 +58,48 @@ func sick(t *testing.T, answers *[]check.Severity) *Doctor {
 	}
 }
 
+// TestNightOfAMoment: the checks of domains say what is wrong in their findings'
+// IDs. What is well at the second look is not told, and trouble that nobody could
+// be asked about tonight is neither over nor new.
+func TestNightOfAMoment(t *testing.T) {
+	t.Parallel()
+	missing := check.Finding{ID: "dns.test.missing", Subject: "example.org", Severity: check.Problem, Sentence: "It is missing.", Fix: "mend it"}
+	mute := check.Finding{ID: "dns.test", Subject: "example.org", Severity: check.Warning, Sentence: "Nobody answered.", Fix: "wait"}
+	well := check.Finding{ID: "dns.test", Subject: "example.org", Severity: check.OK, Sentence: "It is there."}
+	answers := []check.Finding{
+		well,
+		missing, well, // a moment
+		missing, missing, // really
+		mute, mute, // nobody can be asked
+		missing, // as before
+		well,    // mended
+	}
+	d := sick(t, nil)
+	d.Domains = func(context.Context) []check.Check {
+		return []check.Check{{ID: "dns.test", Title: "a test", Run: func(context.Context) []check.Finding {
+			f := answers[0]
+			answers = answers[1:]
+			return []check.Finding{f}
+		}}}
+	}
+	for i, want := range [][]string{nil, nil, {"It is missing."}, {"Nobody answered."}, {"over Nobody answered."}, {"over It is missing."}} {
+		changes, err := d.Night(t.Context(), time.Millisecond)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, c := range changes {
+			if c.Over {
+				c.Sentence = "over " + c.Sentence
+			}
+			got = append(got, c.Sentence)
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("night %d (-want +got):\n%s", i, d)
+		}
+	}
+}
+
 // TestNight: only the difference is told; what comes and goes within a minute is
 // not told at all; what is muted is not told.
 func TestNight(t *testing.T) {
