@@ -113,8 +113,9 @@ func TestErrors(t *testing.T) {
 	w.Fail("broken.example.test", world.ServFail)
 	w.Fail("refused.example.test", world.Refused)
 	w.Fail("silent.example.test", world.Silence)
-	c := newClient(t, w)
-	c.Timeout, c.Attempts = 50*time.Millisecond, 1
+	c, hasty := newClient(t, w), newClient(t, w)
+	c.Timeout = time.Minute
+	hasty.Timeout, hasty.Attempts = 50*time.Millisecond, 1
 	for _, tt := range []struct {
 		name             string
 		notExist, domain bool
@@ -129,7 +130,11 @@ func TestErrors(t *testing.T) {
 		{"silent.example.test", false, false},
 		{"loop.example.test", false, false},
 	} {
-		_, _, err := c.LookupMX(t.Context(), message.Domain(tt.name))
+		asks := c
+		if strings.HasPrefix(tt.name, "silent.") {
+			asks = hasty
+		}
+		_, _, err := asks.LookupMX(t.Context(), message.Domain(tt.name))
 		if got := errors.Is(err, dns.ErrNotExist); got != tt.notExist {
 			t.Errorf("%q: %v", tt.name, err)
 		}
@@ -182,7 +187,7 @@ func TestServersAreTriedInTurn(t *testing.T) {
 	w := newWorld(t)
 	c := &dns.Client{
 		Servers: func() []string { return []string{"127.0.0.1:1", w.Resolver()} },
-		Timeout: time.Second,
+		Timeout: 20 * time.Second,
 	}
 	if _, _, err := c.LookupMX(t.Context(), "example.test"); err != nil {
 		t.Error(err)

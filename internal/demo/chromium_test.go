@@ -55,9 +55,13 @@ func startChromium(t *testing.T, program string) *chromium {
 	if err != nil {
 		t.Fatal(err)
 	}
+	profile, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(program, "--headless=new", "--remote-debugging-pipe", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
 		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
-		"--font-render-hinting=none", "--ignore-certificate-errors", "--user-data-dir="+t.TempDir(), "about:blank")
+		"--font-render-hinting=none", "--ignore-certificate-errors", "--user-data-dir="+profile, "about:blank")
 	cmd.ExtraFiles = []*os.File{theirIn, theirOut} // 3 and 4
 	cmd.Env = append(os.Environ(), "TZ=UTC", "LANG=C.UTF-8")
 	if err := cmd.Start(); err != nil {
@@ -73,9 +77,10 @@ func startChromium(t *testing.T, program string) *chromium {
 	}()
 	t.Cleanup(func() {
 		c.send("", "Browser.close", nil)
-		timer := time.AfterFunc(10*time.Second, func() { cmd.Process.Kill() })
+		timer := time.AfterFunc(browserTime, func() { cmd.Process.Kill() })
 		cmd.Wait()
 		timer.Stop()
+		_ = os.RemoveAll(profile) // its helpers may write a last word: no reason to fail
 		to.Close()
 		ours.Close()
 		<-read
