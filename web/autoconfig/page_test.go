@@ -40,7 +40,7 @@ func TestPage(t *testing.T) {
 			[]string{"profile.mobileconfig?", "role=\"alert\""}},
 		{"with one", "autoconfig.example.org", "alice@example.org", 200,
 			[]string{`value="alice@example.org"`, `href="/profile.mobileconfig?address=alice%40example.org"`, `set imap_user = "alice@example.org"`,
-				"smtps://alice%40example.org@mail.example.org:465/", "User alice@example.org", "TLSType IMAPS", "tls_starttls off"},
+				"smtps://alice%40example.org@mail.example.org:465/", "User alice@example.org", "SSLType IMAPS", "tls_starttls off"},
 			[]string{"role=\"alert\"", "YOUR-ADDRESS", "<script>"}},
 		{"autodiscover", "autodiscover.example.org:443", "", 200, []string{"at example.org<"}, nil},
 		{"the domain itself", "example.org", "", 200, []string{"at example.org<"}, nil},
@@ -104,7 +104,7 @@ func TestPageOfClosedDoors(t *testing.T) {
 	}
 	h.Doors = func() []zone.Service { return []zone.Service{{Name: "_submission", Port: 587}, {Name: "_imap", Port: 143}} }
 	text := look(h, "autoconfig.example.org", "alice@example.org").Body.String()
-	for _, s := range []string{"imap://mail.example.org:143/", "smtp://alice%40example.org@mail.example.org:587/", "TLSType STARTTLS", "tls_starttls on"} {
+	for _, s := range []string{"imap://mail.example.org:143/", "smtp://alice%40example.org@mail.example.org:587/", "SSLType STARTTLS", "tls_starttls on"} {
 		if !strings.Contains(text, s) {
 			t.Errorf("no %q in\n%s", s, text)
 		}
