@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mailstead/admin"
 	"mailstead/dns/wanted"
 	"mailstead/dns/zone"
 	"mailstead/internal/config"
@@ -90,6 +91,12 @@ func TestClientsSetThemselvesUp(t *testing.T) {
 	r.Body.Close()
 	if r.StatusCode != 200 {
 		t.Errorf("Outlook: %s", r.Status)
+	}
+	if r, page := h.get(b, base+"/?address=alice@"+domain); r.StatusCode != 200 || !strings.Contains(page, autoconfig.ProfilePath+"?address=alice%40"+domain) {
+		t.Errorf("the page: %s\n%s", r.Status, page)
+	}
+	if r, _ := h.get(b, base+admin.Home); r.StatusCode != 404 {
+		t.Errorf("the pages of operators stand under a name for programs: %s", r.Status)
 	}
 	if r, _ := h.get(b, "http://autoconfig."+domain+autoconfig.ConfigPath); r.Header.Get("Location") != base+autoconfig.ConfigPath {
 		t.Errorf("in the clear: %s %s", r.Status, r.Header.Get("Location"))

@@ -56,7 +56,7 @@ func (a *App) site(ops *control.Ops, events maillog.Sink) *webui.Site {
 		Accounts: &admin.Gate{Accounts: a.Accounts, Events: events},
 		Sessions: &webui.Sessions{DB: a.DB},
 		Vouched:  a.vouched,
-		Pages:    admin.Pages(ops, a.lookout),
+		Pages:    append(admin.Pages(ops, a.lookout), a.clients().Page()),
 		Actions:  admin.Actions(a.lookout),
 	}
 }
