@@ -102,7 +102,9 @@ func TestPageOfClosedDoors(t *testing.T) {
 		strings.Contains(w.Body.String(), "profile.mobileconfig?") {
 		t.Errorf("%d\n%s", w.Code, w.Body)
 	}
-	h.Doors = func() []zone.Service { return []zone.Service{{Name: "_submission", Port: 587}, {Name: "_imap", Port: 143}} }
+	h.Doors = func() []zone.Service {
+		return []zone.Service{{Name: "_submission", Port: 587}, {Name: "_imap", Port: 143}}
+	}
 	text := look(h, "autoconfig.example.org", "alice@example.org").Body.String()
 	for _, s := range []string{"imap://mail.example.org:143/", "smtp://alice%40example.org@mail.example.org:587/", "SSLType STARTTLS", "tls_starttls on"} {
 		if !strings.Contains(text, s) {
