@@ -7,6 +7,7 @@
 //	                               fn, savepoint, fn, savepoint, fn …   what waits, at most 5 ms or 1 MiB of log
 //	                               COMMIT: one sync of the log
 //	                               hooks, then every caller is answered
+//	               a caller who finds the writer asleep runs that batch himself
 //	View(fn)   ─▶ a read-only connection of the pool, one short transaction
 //	checkpoint ─▶ a connection of its own, beside the writer
 //
@@ -17,7 +18,7 @@
 //	| fn gives an error                | that error          | untouched: its savepoint is undone |
 //	| fn panics                        | *PanicError         | untouched                        |
 //	| caller's context ends, not begun | the context's error | untouched: fn is dropped         |
-//	| caller's context ends, begun     | the context's error | untouched: fn commits            |
+//	| caller's context ends, begun     | the context's error, or the outcome when he runs the batch | untouched: fn commits |
 //	| transaction gone (disk full, …)  | its own outcome     | every fn runs again alone        |
 //	| COMMIT: disk full, constraint    | its own outcome     | every fn runs again alone        |
 //	| read, write or sync fails        | ErrFailed           | ErrFailed, and so does every later Update; Fatal is called |
@@ -65,11 +66,11 @@ type DB struct {
 
 	mu      sync.Mutex
 	queue   []*request // under mu
-	idle    bool       // under mu: the writer sleeps
+	idle    bool       // under mu: nobody writes, the writer sleeps
 	stopped error      // under mu: why no more requests are taken
 	wake    chan struct{}
 
-	// the writer's own
+	// of who has the writer's place: the writer, or a caller
 	taken  []*request
 	at     int
 	joined []*request
