@@ -174,14 +174,13 @@ func (c *Certificates) Watch(ctx context.Context) error {
 	if a.set.KeyDays == 0 {
 		return nil
 	}
+	var errs []error
 	for _, s := range a.all() {
 		since, err := c.keys.since(s.name)
 		if err != nil || time.Since(since) < time.Duration(a.set.KeyDays)*24*time.Hour {
 			continue
 		}
-		if err := c.Roll(ctx, s.name); err != nil {
-			return err
-		}
+		errs = append(errs, c.Roll(ctx, s.name)) // one that is held back is nobody else's reason to wait
 	}
-	return nil
+	return errors.Join(errs...)
 }

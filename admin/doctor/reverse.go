@@ -37,7 +37,7 @@ func (d *Doctor) checkAddresses(ctx context.Context) []check.Finding {
 	if i := slices.IndexFunc(interfaces, netip.Addr.IsPrivate); i >= 0 {
 		return one(warning(id, "", "This host stands behind a router (NAT) and does not know its public address.",
 			fmt.Sprintf("Its interfaces have %s.", join(interfaces)),
-			"Forward ports 25, 80, 443, 465, 587 and 993 on the router to this host, and publish the router's address as the host's A record."))
+			"Forward ports 25, 80, 443, 465, 587 and 993 on the router to this host, and name the router's address: mailstead dns address ADDRESS."))
 	}
 	if len(public) > 0 {
 		return one(warning(id, "", "This host has an IPv6 address alone: many servers can neither send to it nor take mail from it.",

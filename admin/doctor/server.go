@@ -145,7 +145,7 @@ func (d *Doctor) checkRenewal(ctx context.Context) []check.Finding {
 		case c.HeldBack != "":
 			found = append(found, info(id, c.Name, fmt.Sprintf("The next key of %s is held back: %s", c.Name, c.HeldBack), "", "`mailstead dns show` has the record to publish."))
 		case c.NotAfter.IsZero():
-			found = append(found, info(id, c.Name, fmt.Sprintf("There is no certificate for %s yet.", c.Name), "", "`mailstead certificate` says what is being done about it."))
+			found = append(found, info(id, c.Name, fmt.Sprintf("There is no certificate for %s yet.", c.Name), "", "`mailstead certificate list` says what is being done about it."))
 		case c.SelfMade: // judged by tls.certificate
 			found = append(found, ok(id, c.Name, fmt.Sprintf("The certificate of %s is self-made, so that nothing is to be renewed.", c.Name)))
 		case left < renewalLate:

@@ -124,7 +124,7 @@ func (d *Domain) dkimKey(ctx context.Context, wanted zone.Record) []Finding {
 	keys := v.texts(func(string) bool { return true })
 	switch {
 	case len(keys) == 0:
-		f.ID = id + ".missing"
+		f.ID, f.Fix = id+".missing", howToPublish(v)
 		f.Sentence = fmt.Sprintf("The DKIM key %s is not published, so that nobody can verify our signatures.", selector)
 	case len(keys) > 1:
 		f.ID = id + ".several"

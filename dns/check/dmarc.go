@@ -31,7 +31,7 @@ func (d *Domain) dmarc(ctx context.Context) []Finding {
 	records := v.texts(isDMARC)
 	switch len(records) {
 	case 0:
-		f.ID = id + ".missing"
+		f.ID, f.Fix = id+".missing", howToPublish(v)
 		f.Sentence = "There is no DMARC record, and large receivers want one."
 		if at, policy := d.walk(ctx, d.Settings.Domain); at != "" {
 			f.Severity = Warning
@@ -54,7 +54,7 @@ func (d *Domain) dmarc(ctx context.Context) []Finding {
 func (d *Domain) judgeDMARC(record string, v *views, f Finding) Finding {
 	const id = "dns.dmarc"
 	have, want := Tags(record), Tags(d.wanted(zone.KindDMARC)[0].Text())
-	f.Fix = "Replace the record by this one."
+	f.Fix = replaceIt
 	rank := map[string]int{"none": 0, "quarantine": 1, "reject": 2}
 	p := strings.ToLower(have["p"])
 	if p == "" && have["rua"] != "" {
@@ -63,6 +63,11 @@ func (d *Domain) judgeDMARC(record string, v *views, f Finding) Finding {
 	h, known := rank[p]
 	// Whoever was strict before has not chosen less by saying nothing.
 	chosen := d.Settings.DMARC.Policy != "" || h < rank[want["p"]]
+	if known && !chosen && h > 0 {
+		s := d.Settings
+		s.DMARC.Policy = p
+		f.Records = (&Domain{Settings: s}).wanted(zone.KindDMARC)
+	}
 	switch {
 	case !known:
 		f.ID = id + ".error"

@@ -148,7 +148,19 @@ func fine(id, sentence string, v *views) Finding {
 	return Finding{ID: id, Severity: OK, Sentence: sentence, Evidence: v.evidence()}
 }
 
-const publish = "Publish these records where the DNS of the domain is hosted."
+const (
+	publish   = "Publish these records where the DNS of the domain is hosted."
+	replaceIt = "Replace the record by this one."
+)
+
+// howToPublish is publish, at a name where an alias may be in the way (RFC 1034,
+// 3.6.2).
+func howToPublish(v *views) string {
+	if to := v.alias(); to != "" {
+		return fmt.Sprintf("The name %s is an alias of %s: take the CNAME record out, because nothing can stand beside it, and put this record in its place; or have it published there.", v.name, to)
+	}
+	return publish
+}
 
 // unanswered is the finding where nobody answered.
 func unanswered(id string, v *views) Finding {

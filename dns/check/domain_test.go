@@ -491,6 +491,44 @@ func TestNoFaults(t *testing.T) {
 	}
 }
 
+// TestFixes: what is proposed can be done and harms nothing.
+func TestFixes(t *testing.T) {
+	pair := keys()
+	for _, tt := range []struct {
+		name   string
+		odd    func(*place)
+		id     string
+		fix    string // a part of it
+		record string // a part of the first record's data; "" for no record
+	}{
+		{"old tags beside a strict policy", replace("p=none;", "p=reject; pct=100;"), "dns.dmarc.old", "Replace", "p=reject"},
+		{"an alias in the way of DMARC", both(without("_dmarc"), plus("_dmarc CNAME nothing")), "dns.dmarc.missing", "an alias of nothing.example.test: take the CNAME record out", "p=none"},
+		{"an alias in the way of a key", both(without("e20261121._domainkey"), plus("e20261121._domainkey CNAME nothing")), "dns.dkim.missing", "take the CNAME record out", "k=ed25519"},
+		{"an alias in the way of MTA-STS", both(without("_mta-sts"), plus("_mta-sts CNAME nothing")), "dns.mta-sts.missing", "take the CNAME record out", "v=STSv1"},
+		{"settings of others", both(without("autoconfig"), plus("autoconfig CNAME web.elsewhere.test.")), "dns.autoconfig", "Replace what stands", "mail.example.test."},
+		{"an include of what is gone", replace(spfNow, `"v=spf1 a:mail.example.test include:gone.example.test ~all"`), "dns.spf.error", "not there: gone.example.test", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := open(t, pair)
+			tt.odd(p)
+			p.publish()
+			all := p.d.Find(t.Context(), tt.id)
+			i := slices.IndexFunc(all, func(f Finding) bool { return f.ID == tt.id })
+			if i < 0 {
+				t.Fatalf("%+v", all)
+			}
+			f, record := all[i], ""
+			if len(f.Records) > 0 {
+				record = f.Records[0].Data
+			}
+			if !strings.Contains(f.Fix, tt.fix) || !strings.Contains(record, tt.record) || (tt.record == "") != (record == "") {
+				t.Errorf("%s\nfix: %s\nrecord: %s\nseen: %s", f.Sentence, f.Fix, record, f.Evidence)
+			}
+		})
+	}
+}
+
 // TestDomainThatIsAnAlias: one sentence says why nothing can be published there.
 func TestDomainThatIsAnAlias(t *testing.T) {
 	t.Parallel()

@@ -380,6 +380,9 @@ func (w view) says(typ string) string {
 	case w.err != nil:
 		return "no answer"
 	case w.a.NXDomain:
+		for _, r := range w.a.Of("CNAME") {
+			return "alias of " + strings.TrimSuffix(r.Data, ".") + ", and no such name"
+		}
 		return "no such name"
 	}
 	var parts []string

@@ -90,6 +90,7 @@ func (d *Domain) autoconfig(ctx context.Context) []Finding {
 func (d *Domain) pointsHere(ctx context.Context, id string, wanted []zone.Record, effect string) []Finding {
 	var off []zone.Record
 	var evidence []string
+	fix := publish
 	for _, r := range wanted {
 		v := d.look(ctx, r.Name, "A")
 		if !v.answered() {
@@ -101,12 +102,15 @@ func (d *Domain) pointsHere(ctx context.Context, id string, wanted []zone.Record
 		}
 		off = append(off, r)
 		evidence = append(evidence, v.evidence())
+		if v.alias() != "" || len(v.data())+len(six.data()) > 0 {
+			fix = "Replace what stands at these names by these records; what a wildcard says of them goes by itself."
+		}
 	}
 	if len(off) == 0 {
 		return nil
 	}
 	return []Finding{{
-		ID: id, Severity: Warning, Evidence: strings.Join(evidence, "\n"), Records: off, Fix: publish,
+		ID: id, Severity: Warning, Evidence: strings.Join(evidence, "\n"), Records: off, Fix: fix,
 		Sentence: fmt.Sprintf("%s, because the name %s does not lead to the mail host.", effect, off[0].Name),
 	}}
 }

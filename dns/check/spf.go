@@ -103,7 +103,7 @@ func (d *Domain) judgeSPF(ctx context.Context, c spfCase) []Finding {
 		f.Records = nil
 		return []Finding{f}
 	}
-	if done, ok := d.evaluate(ctx, c, f); !ok {
+	if done, ok := d.evaluate(ctx, c, f, n.voids); !ok {
 		return []Finding{done}
 	}
 	return []Finding{d.quality(record, c, n, f)}
@@ -111,7 +111,7 @@ func (d *Domain) judgeSPF(ctx context.Context, c spfCase) []Finding {
 
 // evaluate lets the record judge mail from every address of ours, and from one
 // that nobody has, so that it is read to its end.
-func (d *Domain) evaluate(ctx context.Context, c spfCase, f Finding) (Finding, bool) {
+func (d *Domain) evaluate(ctx context.Context, c spfCase, f Finding, voids []string) (Finding, bool) {
 	ctx, cancel := context.WithTimeout(ctx, 2*EachLimit)
 	defer cancel()
 	resolver := &asResolver{d: d, at: c.v}
@@ -124,7 +124,10 @@ func (d *Domain) evaluate(ctx context.Context, c spfCase, f Finding) (Finding, b
 	case result == gospf.PermError:
 		f.ID = c.id + ".error"
 		f.Sentence = fmt.Sprintf("The SPF record of %s has an error that makes receivers take none of it: %v.", c.what, err)
-		f.Fix = "Mend or take out the part that is wrong."
+		f.Records, f.Fix = nil, "Mend or take out the part that is wrong."
+		if len(voids) > 0 {
+			f.Fix = "Mend or take out the part that is wrong; these are not there: " + strings.Join(voids, ", ") + "."
+		}
 		return f, false
 	case result == gospf.TempError:
 		f.ID, f.Severity, f.Records = c.id+".unanswered", Warning, nil

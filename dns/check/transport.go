@@ -58,6 +58,7 @@ func (d *Domain) single(ctx context.Context, id, what string, kind zone.Kind, is
 	switch len(records) {
 	case 0:
 		x.ID, x.Sentence = id+".missing", fmt.Sprintf("The record of %s is missing.", what)
+		x.Fix = howToPublish(v)
 		return v, "", &x
 	case 1:
 		return v, records[0], nil

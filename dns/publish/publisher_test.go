@@ -351,6 +351,39 @@ func TestHalfApplied(t *testing.T) {
 }
 
 // A record that the provider refuses does not keep the others back.
+// TestSeveralSPF: of two records the milder end stays, in whatever order they come.
+func TestSeveralSPF(t *testing.T) {
+	t.Parallel()
+	for _, there := range [][]string{{"@ TXT v=spf1 ip4:192.0.2.1 ~all", "@ TXT v=spf1 a -all"}, {"@ TXT v=spf1 a -all", "@ TXT v=spf1 ip4:192.0.2.1 ~all"}} {
+		m := &memory{}
+		m.put(there...)
+		publishAll(t, at(t, m), wants(`example.org TXT "v=spf1 a:mail.example.org ~all"`), "example.org/TXT")
+		if got := m.lines(); len(got) != 1 || !strings.HasSuffix(got[0], " ~all") || !strings.Contains(got[0], " ip4:192.0.2.1 ") {
+			t.Errorf("of %q: %q", there, got)
+		}
+	}
+}
+
+// TestSPFOfTooMany: a record that works is not broken by one lookup more.
+func TestSPFOfTooMany(t *testing.T) {
+	t.Parallel()
+	m := &memory{}
+	there := "v=spf1 " + strings.Repeat("a:x%d.example.org ", 10) + "-all"
+	for i := range 10 {
+		there = strings.Replace(there, "%d", fmt.Sprint(i), 1)
+	}
+	m.put("@ TXT " + there)
+	p := at(t, m)
+	wanted := wants(`example.org TXT "v=spf1 a:mail.example.org ~all"`)
+	d := publishAll(t, p, wanted)
+	if d.Count(Conflict) != 1 || !strings.Contains(d.Changes[0].Sentence, "need 11 lookups") || m.lines()[0] != "@ TXT "+there {
+		t.Errorf("%+v\n%q", d, m.lines())
+	}
+	if publishAll(t, p, wanted, "example.org/TXT"); !strings.Contains(m.lines()[0], "a:mail.example.org") {
+		t.Errorf("taken over: %q", m.lines())
+	}
+}
+
 // late is a memory whose changes wait until they are asked for.
 type late struct {
 	*memory

@@ -1,11 +1,16 @@
 package publish
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"mailstead/dns/zone"
 )
+
+// maxLookups is what a receiver looks up for one message at most (RFC 7208,
+// 4.6.4), here of the record itself.
+const maxLookups = 10
 
 // spf compares the SPF records of one name. There may be only one (RFC 7208,
 // 4.5), so that a foreign one is merged with ours and kept as the base: should
@@ -36,9 +41,11 @@ func (s *state) spf(c *Change, want, live []Record) {
 			c.Sentence = "There is more than one SPF record, which receivers take as an error. Delete one, or name " + c.Set() + " to have them merged; undo brings them back."
 			return
 		}
+		var texts []string
 		for _, l := range live {
-			w.Data = zone.MergeSPF(w.Data, l.Data)
+			texts = append(texts, l.Data)
 		}
+		w.Data = zone.MergeSPF(w.Data, texts...)
 		c.Action, c.Removes, c.Adds = Merge, live, []Record{w}
 		c.Sentence = "There is more than one SPF record: they become one. Undo brings them back."
 		return
@@ -59,6 +66,11 @@ func (s *state) spf(c *Change, want, live []Record) {
 	}
 	if w.Data == l.Data {
 		c.Keeps = []Record{l}
+		return
+	}
+	if n := zone.Lookups(w.Data); n > maxLookups && n > zone.Lookups(l.Data) && !s.take[c.Name+"/TXT"] {
+		c.Action, c.Foreign, c.Adds = Conflict, live, []Record{w}
+		c.Sentence = fmt.Sprintf("With ours in it the SPF record would need %d lookups, and receivers stop with an error after %d. Take out what it does not need any more, or name %s to have it published so.", n, maxLookups, c.Set())
 		return
 	}
 	c.Removes, c.Adds = []Record{l}, []Record{w}

@@ -21,9 +21,9 @@ func SPF(s Settings) string {
 	return mergeSPF(ours, s.ExistingSPF, "~all")
 }
 
-// MergeSPF is what stands in the zone when a wanted record meets one that is
-// there already. Merging twice changes nothing.
-func MergeSPF(wanted, existing string) string {
+// MergeSPF is what stands in the zone when a wanted record meets what is there
+// already, which is one record and should be. Merging twice changes nothing.
+func MergeSPF(wanted string, existing ...string) string {
 	var ours []string
 	fallback := "~all"
 	for _, t := range Terms(wanted) {
@@ -33,7 +33,7 @@ func MergeSPF(wanted, existing string) string {
 		}
 		ours = append(ours, t)
 	}
-	return mergeSPF(ours, []string{existing}, fallback)
+	return mergeSPF(ours, existing, fallback)
 }
 
 // mergeSPF puts our mechanisms first, where nothing that fails stands before

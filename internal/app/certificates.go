@@ -97,8 +97,11 @@ func (a *App) keepCertificateFacts(ctx context.Context) {
 }
 
 func (a *App) noteCertificate(ctx context.Context) (changed bool, err error) {
-	fact := wanted.Certificate{Issuer: a.cert.CAIssuer(), AccountURI: a.cert.AccountURI()}
+	// Of the operator's own files nobody knows which authority they are from: a CAA
+	// record of ours could forbid it the next ones.
+	var fact wanted.Certificate
 	if a.Config.TLSCert == "" {
+		fact.Issuer, fact.AccountURI = a.cert.CAIssuer(), a.cert.AccountURI()
 		if fact.TLSA, err = a.cert.TLSA(a.Config.Hostname); err != nil {
 			return false, err
 		}

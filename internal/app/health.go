@@ -145,9 +145,7 @@ func (a *App) writeFindings(ctx context.Context, w *metrics.Writer) {
 }
 
 func (a *App) writeCertificates(_ context.Context, w *metrics.Writer) {
-	for _, name := range a.cert.Names() {
-		if leaf := a.cert.Leaf(name); leaf != nil {
-			w.Time("mailstead_certificate_end_seconds", "When the certificate of a name ends.", leaf.NotAfter, "name", name)
-		}
+	for _, s := range a.cert.Status() { // a name without one has no end: the host's is shown meanwhile
+		w.Time("mailstead_certificate_end_seconds", "When the certificate of a name ends.", s.NotAfter, "name", s.Name)
 	}
 }

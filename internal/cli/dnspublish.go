@@ -211,7 +211,7 @@ func printDiff(p *program, w io.Writer, d publish.Diff) {
 	}
 	switch n := d.Count(publish.Conflict); {
 	case n > 0:
-		fmt.Fprintf(w, "%s left alone: see above.\n", plural(n, "conflict is", "conflicts are"))
+		fmt.Fprintf(w, "%s left alone; --take NAME/TYPE replaces what stands there.\n", plural(n, "conflict is", "conflicts are"))
 	case d.Empty():
 		fmt.Fprintln(w, "There is nothing to change.")
 	}
