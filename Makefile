@@ -37,6 +37,9 @@ interop: ## programs of the world: swaks, Postfix, mbsync, neomutt, curl, imapli
 pages: ## the pages in a headless Chromium, with new pictures of them
 	bash .ci/pages --keep
 
+small-internet: ## a domain set up beside knot, unbound, Pebble and Postfix; needs root
+	bash .ci/setup
+
 bench: ## commits, syncs, deliveries
 	go test -run '^$$' -bench . -benchtime 2s ./internal/sqlite ./mailbox/...
 
@@ -49,4 +52,4 @@ clean:
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-.PHONY: build test check vet race fuzz e2e proofs arms interop pages bench nightly clean help
+.PHONY: build test check vet race fuzz e2e proofs arms interop pages small-internet bench nightly clean help

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -30,6 +31,7 @@ type Options struct {
 	HTTP, TLS int    // where HTTP-01 and TLS-ALPN-01 are looked for
 	Seconds   uint64 // how long certificates are good; 0 is 90 days
 	CAA       string // its name in CAA records; "" is ca.example
+	Listen    string // where its web server listens; "" is a free port of loopback
 }
 
 // Authority is one CA.
@@ -37,6 +39,7 @@ type Authority struct {
 	URL   string         // of the directory
 	Roots string         // PEM: what its web server is verified with
 	CA    *x509.CertPool // what its certificates are verified with
+	Root  string         // PEM: the same
 
 	server *httptest.Server
 	spoil  atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
@@ -57,7 +60,9 @@ func Environment() {
 
 const newOrder = "/order-plz"
 
-// New makes an authority and begins to serve it.
+// New makes an authority and begins to serve it. Its web server calls itself
+// example.com too, for a world in which that name leads to it. It panics where
+// Listen is taken.
 func New(o Options) *Authority {
 	quiet := log.New(io.Discard, "", 0)
 	if o.CAA == "" {
@@ -69,7 +74,7 @@ func New(o Options) *Authority {
 	front := wfe.New(quiet, store, validator, issuer, []string{o.CAA}, false, false, 0, 0)
 	mux := front.Handler()
 	a := &Authority{CA: x509.NewCertPool()}
-	a.server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	a.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == newOrder {
 			a.orders.Add(1)
 		}
@@ -78,9 +83,19 @@ func New(o Options) *Authority {
 		}
 	}))
 	a.server.Config.ErrorLog = quiet
+	if o.Listen != "" {
+		a.server.Listener.Close()
+		l, err := net.Listen("tcp", o.Listen)
+		if err != nil {
+			panic(err) // as httptest does
+		}
+		a.server.Listener = l
+	}
+	a.server.StartTLS()
 	a.URL = a.server.URL + wfe.DirectoryPath
 	a.Roots = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.server.Certificate().Raw}))
-	a.CA.AppendCertsFromPEM(issuer.GetRootCert(0).PEM())
+	a.Root = string(issuer.GetRootCert(0).PEM())
+	a.CA.AppendCertsFromPEM([]byte(a.Root))
 	return a
 }
 
