@@ -18,7 +18,7 @@ import (
 // stands for every room below that name which has no line of its own. A new
 // room gets its line here before it gets its second file.
 var floors = [][]string{
-	0: {"message", "internal/dialog"},
+	0: {"message", "internal/dialog", "internal/corpus"},
 	1: {"dns", "internal/sqlite", "internal/config", "internal/maillog", "internal/metrics", "internal/listen", "internal/machine", "internal/webui", "internal/systemd", "internal/powercut"},
 	2: {"policy/*", "account", "mailbox/blob", "smtp", "imap/wire", "dns/zone", "dns/publish", "internal/world", "internal/world/pebble", "internal/trace"},
 	3: {"policy", "mailbox", "smtp/queue", "dns/check", "dns/wanted", "acme"},

@@ -1,74 +1,19 @@
 package message
 
 import (
-	"archive/tar"
 	"bytes"
-	"compress/gzip"
-	"io"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mailstead/internal/corpus"
 )
 
 // eachSharedMessage gives every message of the shared corpora and suites, with
 // CRLF line ends.
 func eachSharedMessage(t *testing.T, fn func(name string, raw []byte)) {
-	shared := os.Getenv("MAILSTEAD_SHARED")
-	if shared == "" {
-		t.Skip("MAILSTEAD_SHARED is not set")
-	}
-	give := func(name string, b []byte) {
-		if bytes.HasPrefix(b, []byte("From ")) {
-			b = b[bytes.IndexByte(b, '\n')+1:]
-		}
-		b = bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))
-		fn(name, bytes.ReplaceAll(b, []byte("\n"), []byte("\r\n")))
-	}
-	for _, dir := range []string{"suites/mime", "suites/eai"} {
-		files, err := filepath.Glob(filepath.Join(shared, dir, "*"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			give(f, b)
-		}
-	}
-	archives, _ := filepath.Glob(filepath.Join(shared, "corpus", "*.tar.gz"))
-	for _, a := range archives {
-		f, err := os.Open(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		z, err := gzip.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tr := tar.NewReader(z)
-		for {
-			h, err := tr.Next()
-			if err == io.EOF {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			if h.Typeflag != tar.TypeReg || strings.HasSuffix(h.Name, "index") {
-				continue
-			}
-			b, err := io.ReadAll(tr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			give(h.Name, b)
-		}
-		f.Close()
-	}
+	t.Helper()
+	corpus.Each(t, func(name string, b []byte) { fn(name, corpus.Message(b)) })
 }
 
 func TestSharedMail(t *testing.T) {

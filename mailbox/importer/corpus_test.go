@@ -1,30 +1,22 @@
 package importer
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"crypto/sha256"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"mailstead/internal/corpus"
 )
 
 // unpack puts the shared corpora and suites into a folder as they are, and gives
 // the hash of the CRLF form of each file without mbox's "From " line at its head.
 func unpack(t *testing.T, dir string) map[[32]byte]int {
-	shared := os.Getenv("MAILSTEAD_SHARED")
-	if shared == "" {
-		t.Skip("MAILSTEAD_SHARED is not set")
-	}
+	t.Helper()
 	want := map[[32]byte]int{}
-	put := func(name string, b []byte) {
-		whole := b
-		if bytes.HasPrefix(b, []byte("From ")) {
-			b = b[bytes.IndexByte(b, '\n')+1:]
-		}
+	corpus.Each(t, func(name string, whole []byte) {
+		b := corpus.Message(whole)
 		if !looksLikeMessage(b) { // not of mail: the corpora's own files
 			t.Logf("%s is no message", name)
 			return
@@ -36,50 +28,8 @@ func unpack(t *testing.T, dir string) map[[32]byte]int {
 		if err := os.WriteFile(path, whole, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		lf := bytes.ReplaceAll(b, []byte("\r\n"), []byte("\n"))
-		want[sha256.Sum256(bytes.ReplaceAll(lf, []byte("\n"), []byte("\r\n")))]++
-	}
-	for _, suite := range []string{"mime", "eai"} {
-		files, err := filepath.Glob(filepath.Join(shared, "suites", suite, "*"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, f := range files {
-			b, err := os.ReadFile(f)
-			if err != nil {
-				t.Fatal(err)
-			}
-			put(filepath.Join(suite, filepath.Base(f)), b)
-		}
-	}
-	archives, _ := filepath.Glob(filepath.Join(shared, "corpus", "*.tar.gz"))
-	for _, a := range archives {
-		f, err := os.Open(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		z, err := gzip.NewReader(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for tr := tar.NewReader(z); ; {
-			h, err := tr.Next()
-			if err == io.EOF {
-				break
-			} else if err != nil {
-				t.Fatal(err)
-			}
-			if h.Typeflag != tar.TypeReg || strings.HasSuffix(h.Name, "index") {
-				continue
-			}
-			b, err := io.ReadAll(tr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			put(h.Name, b)
-		}
-		f.Close()
-	}
+		want[sha256.Sum256(b)]++
+	})
 	return want
 }
 
