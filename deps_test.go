@@ -67,6 +67,8 @@ var only = map[string][]string{
 	"blitiri.com.ar/go/spf":          {"dns/check", "policy/spf"},
 	"github.com/emersion/go-msgauth": {"policy/dkim"},
 	"github.com/emersion/go-smtp":    {"smtp/outbound", "internal/world", "internal/demo"},
+	"charm.land":                     {"internal/cli"},
+	"rsc.io/qr":                      {"internal/cli"},
 	"filippo.io/age":                 {"admin/backup"},
 	"net/http/pprof":                 {"internal/metrics", "internal/app"},
 }

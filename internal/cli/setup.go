@@ -205,7 +205,14 @@ type setupPrinter struct {
 }
 
 func (o *setupPrinter) tell(e setup.Event) {
+	lively := !o.p.flags.JSON && o.p.colours() && !o.p.plainAsking()
+	if lively {
+		fmt.Fprint(o.p.err, clearLine)
+	}
 	if !e.Ended {
+		if lively {
+			fmt.Fprintf(o.p.err, "%s", o.p.paint(dim, "… "+clean(e.Title)))
+		}
 		return
 	}
 	if s, ok := e.Data.(setup.Settings); ok {
@@ -236,7 +243,7 @@ func (o *setupPrinter) tell(e setup.Event) {
 			printFinding(o.p, o.p.out, f)
 		}
 	}
-	if e.Step == "programs" && o.settings != nil && o.settings.Page != "" && o.p.colours() && !plainAsking() {
+	if e.Step == "programs" && o.settings != nil && o.settings.Page != "" && lively {
 		printQR(o.p.out, o.settings.Page)
 	}
 }
