@@ -21,6 +21,9 @@ func TestWrite(t *testing.T) {
 			if err := os.WriteFile(file, []byte(tt.before), 0o640); err != nil {
 				t.Fatal(err)
 			}
+			if err := os.Chmod(file, 0o640); err != nil { // whatever the umask is
+				t.Fatal(err)
+			}
 			c, err := Write(file, map[string]string{"hostname": "mail.example.org"})
 			if err != nil {
 				t.Fatal(err)
