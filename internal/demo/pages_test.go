@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mailstead/web/autoconfig"
 )
 
 // TestPages looks at the pages with a real browser, on a telephone and at a desk,
@@ -100,6 +102,11 @@ func TestPages(t *testing.T) {
 	look("records", func() {
 		c.call("Runtime.evaluate", map[string]any{"expression": `document.querySelector("section[id^='records-']").scrollIntoView()`}, nil)
 	})
+	c.open(site + autoconfig.PagePath + "?address=" + d.People[0].Address)
+	for i := range strings.Count(c.html("main"), "<summary>") {
+		c.call("Runtime.evaluate", map[string]any{"expression": fmt.Sprintf("document.querySelectorAll('summary')[%d].click()", i)}, nil)
+	}
+	look("programs", func() {})
 	c.forget()
 	c.click("form[action='/sign-out'] button")
 	c.wait()

@@ -47,7 +47,7 @@ func (s *Site) show(w http.ResponseWriter, r *http.Request, v Visitor, status in
 		f.Refresh = changing.Refresh()
 	}
 	for _, one := range s.Pages {
-		if one.Menu != "" && v.Account != 0 && v.may(one.Access) {
+		if one.Menu != "" && v.may(one.Access) && (one.Host != nil || s.answersTo(host(r))) {
 			f.Menu = append(f.Menu, one)
 		}
 	}

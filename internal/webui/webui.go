@@ -130,6 +130,10 @@ func (s *Site) nowhere(w http.ResponseWriter, r *http.Request, _ Visitor) error 
 		return nil
 	}
 	for _, p := range s.Pages {
+		if r.URL.Path == "/" && p.Host != nil && p.Host(host(r)) {
+			http.Redirect(w, r, p.Path, http.StatusSeeOther)
+			return nil
+		}
 		if p.Path == r.URL.Path && changes(r) {
 			w.Header().Set("Allow", "GET, HEAD")
 			return Refuse(http.StatusMethodNotAllowed)

@@ -189,6 +189,7 @@ func TestErrors(t *testing.T) {
 		{"our fault", "GET", "mail.example.org", "/broken", nil, "", nil, 500},
 		{"disk full", "GET", "mail.example.org", "/full", nil, "", nil, 507},
 		{"under its own name", "GET", "autoconfig.example.org", "/open", nil, "", nil, 200},
+		{"the start of its own name", "GET", "autoconfig.example.org", "/", nil, "", nil, 303},
 		{"not under ours", "GET", "mail.example.org", "/open", nil, "", nil, 404},
 		{"no such asset", "GET", "mail.example.org", "/assets/style.css", nil, "", nil, 404},
 		{"throttled", "POST", "mail.example.org", "/sign-in", url.Values{"address": {"alice"}, "password": {"again"}}, "", nil, 429},

@@ -43,7 +43,7 @@ func (v view) TypedInURL() string { return strings.ReplaceAll(url.PathEscape(v.T
 // stands under every name that belongs to a domain of ours, and the host's own.
 func (h *Handler) Page() webui.Page {
 	return webui.Page{
-		Path: PagePath, Title: "Set up your mail", Access: webui.Everybody, Files: pageFiles, Template: "page.html",
+		Path: PagePath, Title: "Set up your mail", Access: webui.Everybody, Files: pageFiles, Template: "page.html", Menu: "Mail programs",
 		Host: func(string) bool { return true }, Data: h.page,
 	}
 }
