@@ -3,9 +3,12 @@ package acme
 import (
 	"context"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -239,6 +242,26 @@ func TestProblemsInPlainWords(t *testing.T) {
 				t.Errorf("nothing is shown meanwhile: %v", err)
 			}
 		})
+	}
+}
+
+// TestAnAddressThatIsNoCA: a page, or a service that is busy, in the place of a
+// directory.
+func TestAnAddressThatIsNoCA(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		io.WriteString(w, "<html>busy")
+	}))
+	t.Cleanup(s.Close)
+	tn := newTown(t)
+	c := tn.open(tn.options(t.TempDir()))
+	tn.serve(c)
+	roots := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+	tn.configure(c, Settings{Enabled: true, CA: s.URL + "/directory", Roots: string(roots), Challenge: HTTP})
+	var p *Problem
+	if err := c.Obtain(t.Context(), false); !errors.As(err, &p) || p.Kind != CADown || p.Sentence != "The CA 127.0.0.1 did not answer as a CA does." || !strings.Contains(p.Fix, s.URL) {
+		t.Errorf("%+v", p)
 	}
 }
 

@@ -39,6 +39,10 @@ func (a *authority) explain(name string, err error) *Problem {
 		p.Kind = CADown
 		p.Sentence = fmt.Sprintf("The CA %s could not be reached.", ca)
 		p.Fix = fmt.Sprintf("It is tried again by itself. If it stays so, see whether this machine gets out: curl -I %s", a.set.ca())
+	case strings.Contains(err.Error(), "provisioning client"): // its directory is none
+		p.Kind = CADown
+		p.Sentence = fmt.Sprintf("The CA %s did not answer as a CA does.", ca)
+		p.Fix = fmt.Sprintf("It is tried again by itself. If it stays so, see whether this is the address of its directory: %s", a.set.ca())
 	case strings.Contains(err.Error(), "timed out waiting for record"):
 		p.Kind = DNSProblem
 		p.Sentence = fmt.Sprintf("The record that proves %s was set, but the DNS does not show it.", name)

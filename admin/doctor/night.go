@@ -145,7 +145,7 @@ func Letter(host string, changes []Change) (subject, text string) {
 			fmt.Fprintf(&b, "%s\n\n", name)
 			section = name
 		}
-		writeChange(&b, c)
+		writeChange(&b, c, host)
 	}
 	switch n := count["New"] + count["Worse"]; {
 	case n == 1 && len(changes) == 1:
@@ -162,13 +162,21 @@ func Letter(host string, changes []Change) (subject, text string) {
 	return subject, b.String()
 }
 
-func writeChange(b *strings.Builder, c Change) {
+func writeChange(b *strings.Builder, c Change, host string) {
+	about := ""
+	if c.Subject != host && !strings.Contains(c.Sentence, c.Subject) {
+		about = c.Subject
+	}
 	if c.Over {
-		fmt.Fprintf(b, "- No longer so: %s [%s]\n\n", c.Sentence, c.ID)
+		fmt.Fprintf(b, "- No longer so: %s [%s]\n", c.Sentence, c.ID)
+		if about != "" {
+			fmt.Fprintf(b, "  About: %s\n", about)
+		}
+		b.WriteString("\n")
 		return
 	}
 	fmt.Fprintf(b, "- %s: %s [%s]\n", c.Severity, c.Sentence, c.ID)
-	for _, part := range []struct{ name, text string }{{"Seen: ", c.Evidence}, {"Do: ", c.Fix}, {"Look again: ", c.Recheck}} {
+	for _, part := range []struct{ name, text string }{{"About: ", about}, {"Seen: ", c.Evidence}, {"Do: ", c.Fix}, {"Look again: ", c.Recheck}} {
 		for i, line := range strings.Split(strings.TrimSpace(part.text), "\n") {
 			if line == "" {
 				continue

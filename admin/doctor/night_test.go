@@ -120,7 +120,7 @@ func TestNight(t *testing.T) {
 		}
 		for _, c := range changes {
 			subject, text := Letter("mail.example.org", changes)
-			if !strings.Contains(text, c.Sentence) || subject == "" {
+			if !strings.Contains(text, c.Sentence) || !strings.Contains(text, "About: example.org\n") || subject == "" {
 				t.Errorf("letter %q: %s", subject, text)
 			}
 			all = append(all, subject)

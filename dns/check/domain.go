@@ -100,6 +100,9 @@ func (d *Domain) Checks() []Check {
 		run := c.Run
 		all[i].Run = func(ctx context.Context) []Finding {
 			found := run(ctx)
+			if Worst(found) != OK && d.ofDomain(c.ID) && d.absent(ctx) {
+				return nil // dns.hosting tells why
+			}
 			for i := range found {
 				d.complete(&found[i])
 			}
@@ -107,6 +110,17 @@ func (d *Domain) Checks() []Check {
 		}
 	}
 	return all
+}
+
+// ofDomain tells whether a check is about records of the domain itself.
+func (d *Domain) ofDomain(id string) bool {
+	return !slices.Contains([]string{"dns.hosting", "dns.host", "dns.host-spf", "dns.tlsa", "dns.caa"}, id)
+}
+
+// absent tells that the domain is not in the DNS, so that nothing of it can be.
+func (d *Domain) absent(ctx context.Context) bool {
+	soa, ok := d.look(ctx, string(d.Settings.Domain), "SOA").best()
+	return ok && soa.a.NXDomain && d.zoneOf(ctx, string(d.Settings.Domain)).apex != string(d.Settings.Domain)
 }
 
 // Find looks at everything, or at the checks that are named.

@@ -551,6 +551,21 @@ func TestDomainThatIsAnAlias(t *testing.T) {
 	}
 }
 
+// TestDomainThatIsNotThere: nothing is said of records that cannot be.
+func TestDomainThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	p := open(t, keys())
+	p.publish()
+	d := &Domain{Settings: p.d.Settings, Asker: p.d.Asker, Trusted: true, Dial: p.d.Dial, Port: p.d.Port, Now: p.d.Now, Quick: true, WithoutHost: true}
+	d.Settings.Domain, d.Settings.DMARC.Reports.Domain = "nowhere.test", "nowhere.test"
+	if err := p.w.Zone("test", "x A 192.0.2.1\n"); err != nil {
+		t.Fatal(err)
+	}
+	if got := bad(d.Find(t.Context())); len(got) != 1 || got[0] != "problem dns.hosting.missing" {
+		t.Errorf("%v", got)
+	}
+}
+
 // TestPolicyOfTheOrganization: of a name without a record it is the one nearest
 // to the top that holds (RFC 9989, 4.10), unless psd says otherwise.
 func TestPolicyOfTheOrganization(t *testing.T) {

@@ -83,7 +83,7 @@ func (d *Domain) hosting(ctx context.Context) []Finding {
 	z := d.zoneOf(ctx, name)
 	v := d.look(ctx, name, "NS")
 	soa := d.look(ctx, name, "SOA")
-	if b, ok := soa.best(); ok && b.a.NXDomain && z.apex != name {
+	if d.absent(ctx) {
 		return []Finding{{
 			ID: id + ".missing", Severity: Problem, Evidence: soa.evidence(),
 			Sentence: fmt.Sprintf("The domain %s does not exist in the DNS.", d.Settings.Domain.Unicode()),

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"mailstead/acme"
@@ -71,6 +72,9 @@ func (p *program) printCertificates(w io.Writer, v control.Certificates) {
 	for _, n := range v.Names {
 		if n.Problem != nil {
 			fmt.Fprintf(w, "\n%s: %s\n%s\n", clean(n.Name), clean(n.Problem.Sentence), clean(n.Problem.Fix))
+			if n.Problem.Kind != acme.DNSProblem { // whose sentence says all
+				indented(w, "seen: ", n.Problem.Evidence)
+			}
 		}
 		if n.HeldBack != "" {
 			fmt.Fprintf(w, "\n%s: the next key is held back: %s.\n", clean(n.Name), clean(n.HeldBack))
@@ -152,6 +156,11 @@ func (c *certificateObtain) Run(p *program) error {
 	v, err := call[control.Certificates](p, "certificate.obtain", control.CertificateNames{Names: c.Name, Again: c.Again})
 	if err != nil {
 		return err
+	}
+	if len(c.Name) > 0 { // the others were not asked for
+		v.Names = slices.DeleteFunc(v.Names, func(s acme.Status) bool {
+			return !slices.ContainsFunc(c.Name, func(n string) bool { return strings.EqualFold(strings.TrimSuffix(n, "."), s.Name) })
+		})
 	}
 	return p.showCertificates(v)
 }

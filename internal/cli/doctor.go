@@ -199,6 +199,9 @@ func printFinding(p *program, w io.Writer, f check.Finding) {
 	if f.Severity == check.OK {
 		return
 	}
+	if cfg, err := p.config(); !strings.Contains(f.Sentence, f.Subject) && (err != nil || f.Subject != cfg.Hostname) {
+		indented(w, "about: ", f.Subject)
+	}
 	indented(w, "seen: ", f.Evidence)
 	if f.Muted != "" {
 		indented(w, "muted: ", f.Muted)
