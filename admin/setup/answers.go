@@ -42,6 +42,9 @@ func ReadAnswers(name, text string) (map[string]string, error) {
 				return nil, &config.Error{File: name, Line: e.Line, Text: fmt.Sprintf("%s: %v", e.Key, err), Next: "name a file whose first line it is"}
 			}
 		}
+		if isFile(all, key) && !filepath.IsAbs(value) {
+			value = filepath.Join(filepath.Dir(name), value)
+		}
 		if _, twice := given[key]; twice {
 			return nil, &config.Error{File: name, Line: e.Line, Text: fmt.Sprintf("%s is there twice", key), Next: "give it or its file"}
 		}
@@ -54,6 +57,10 @@ func knownKey(all []Question, key string) bool {
 	return slices.ContainsFunc(all, func(q Question) bool {
 		return q.Kind != Table && q.Key == key || q.Kind == Table && within(key, q.Key)
 	})
+}
+
+func isFile(all []Question, key string) bool {
+	return slices.ContainsFunc(all, func(q Question) bool { return q.Key == key && q.Kind == File })
 }
 
 // mayBeFile tells whether KEY_file stands for KEY.

@@ -49,6 +49,7 @@ const (
 	Pick   Kind = "pick"   // one of the Choices
 	YesNo  Kind = "yes/no"
 	List   Kind = "list"  // texts with commas between them
+	File   Kind = "file"  // its path; in a file of answers relative to that
 	Table  Kind = "table" // names with texts, only from a file: KEY.NAME
 )
 
@@ -171,7 +172,10 @@ func New(o Options) (*Run, error) {
 	if r.resolver, err = dns.New(o.Config.DNS.Resolver); err != nil {
 		return nil, err
 	}
-	return r, r.take()
+	if err := r.take(); err != nil {
+		return nil, err
+	}
+	return r, r.progress.save() // what cannot be kept is told before anything is asked
 }
 
 // Questions are all that can be answered, in their order.

@@ -109,7 +109,9 @@ func startServer(ctx context.Context, r *Run) (res Result, err error) {
 			return res, &configError{err}
 		}
 		cfg.Data = r.o.Config.Data
-		res.Lines = append(res.Lines, fmt.Sprintf("%s says that this machine is %s.", r.o.ConfigFile, name))
+		if keys["hostname"] != "" {
+			res.Lines = append(res.Lines, fmt.Sprintf("%s says that this machine is %s.", r.o.ConfigFile, name))
+		}
 		r.o.Config = cfg
 	}
 	var trouble error

@@ -115,7 +115,8 @@ func certificateStep() Step {
 			{Key: "certificates", Kind: YesNo, Quiet: true, Kept: true, Example: "yes", Title: "Get certificates from a CA?",
 				Help: "You agree to its terms by that. Let's Encrypt's stand at letsencrypt.org/repository.", Default: func(*Run) string { return "yes" }},
 			web("ca", "The CA's ACME directory.", "Without it Let's Encrypt's.", "https://acme.example.net/directory"),
-			web("ca_roots_file", "PEM: what that CA's own server is verified with.", "For a CA within your walls.", "/etc/ssl/ca.pem"),
+			{Key: "ca_roots_file", Kind: File, Quiet: true, Kept: true, Title: "PEM: what that CA's own server is verified with.", Help: "For a CA within your walls.",
+				Example: "/etc/ssl/ca.pem", Default: func(*Run) string { return "" }},
 			{Key: "entered", Kind: YesNo, Example: "yes", Title: "Have you entered the records?", Help: "They are looked for now, for a minute. No goes on without; certificates come later then.",
 				When:    func(r *Run) bool { return r.o.Ask != nil && !r.access && r.shown },
 				Default: func(*Run) string { return "yes" }},
@@ -127,9 +128,12 @@ func certificateStep() Step {
 
 func getCertificates(ctx context.Context, r *Run) (res Result, err error) {
 	v, err := r.switchOn(ctx)
-	if err != nil || !v.Settings.Enabled {
-		res.Lines = []string{"Certificates of a CA are switched off; `mailstead certificate set --on` gets them."}
+	if err != nil {
 		return res, err
+	}
+	if !v.Settings.Enabled {
+		res.Lines = []string{"Certificates of a CA are switched off; `mailstead certificate set --on` gets them."}
+		return res, nil
 	}
 	if !v.Running {
 		res.Findings = []check.Finding{{ID: "setup.certificates", Severity: check.Warning, Sentence: "No server runs, and only a server can get certificates.",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -38,16 +39,20 @@ func (r *Run) step(ctx context.Context, s Step) (ok, end bool, err error) {
 	}
 	var trouble *Mistake
 	for try := 1; ; try++ {
-		if err := r.ask(ctx, s, s.Questions, trouble); err != nil {
+		began := time.Now()
+		err := r.ask(ctx, s, s.Questions, trouble)
+		if err == nil && s.More != nil {
+			err = r.ask(ctx, s, s.More(r), trouble)
+		}
+		var lacking *Mistake
+		if err != nil && !(errors.As(err, &lacking) && r.o.Ask == nil) {
 			return false, false, err
 		}
-		if s.More != nil {
-			if err := r.ask(ctx, s, s.More(r), trouble); err != nil {
-				return false, false, err
-			}
+		var res Result
+		if err == nil {
+			began = time.Now()
+			res, err = s.Do(ctx, r)
 		}
-		began := time.Now()
-		res, err := s.Do(ctx, r)
 		if ctx.Err() != nil {
 			return false, false, context.Cause(ctx)
 		}
@@ -146,6 +151,12 @@ func (r *Run) check(q Question, text string) (string, error) {
 			return "no", nil
 		}
 		return "", &Mistake{Key: q.Key, Sentence: fmt.Sprintf("%q is neither yes nor no.", text), Next: "answer " + q.Key + " with yes or no"}
+	case File:
+		if f, err := os.Open(text); err == nil {
+			f.Close()
+		} else if text != "" {
+			return "", &Mistake{Key: q.Key, Sentence: sentence(err.Error()), Next: "name another file"}
+		}
 	case Pick:
 		if q.Check == nil && q.Choices != nil {
 			all := q.Choices(r)
