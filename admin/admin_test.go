@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -39,6 +40,8 @@ type office struct {
 	look   *Lookout
 	cookie string
 	remote string
+
+	broken string // an operation that fails
 
 	mu     sync.Mutex
 	last   control.DoctorLast
@@ -101,6 +104,9 @@ func (o *office) Record(e maillog.Event) {
 // Do implements control.Caller.
 func (o *office) Do(ctx context.Context, name string, in, out any) error {
 	var v any
+	if name == o.broken {
+		return errors.New("secret of the disk")
+	}
 	switch name {
 	case "doctor.run":
 		if o.hold != nil {
@@ -348,6 +354,21 @@ func TestStatus(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestStatusWithoutAPart: what cannot be read is missing, and the rest is there.
+func TestStatusWithoutAPart(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	if got := o.signIn("alice", password); got != 303 {
+		t.Fatal(got)
+	}
+	for _, o.broken = range statusOperations {
+		code, _, body := o.send("GET", Home, nil)
+		if code != 200 || !strings.Contains(body, "could not be read; the server&#39;s log says why.") || strings.Contains(body, "secret") {
+			t.Errorf("without %s: %d %s", o.broken, code, body)
+		}
+	}
 }
 
 // TestPagesMayDoLittle: a page cannot name a program to be run.

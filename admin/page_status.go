@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -22,6 +23,7 @@ var statusOperations = []string{"status", "doctor.last", "dns.show", "certificat
 type statusRoom struct {
 	caller  control.Caller
 	lookout *Lookout
+	log     *slog.Logger
 }
 
 // statusPage is what the template shows.
@@ -30,6 +32,7 @@ type statusPage struct {
 	Headline string
 	Looked   time.Time // zero: never
 	Running  bool
+	Missing  []string // what could not be read
 	Groups   []findingGroup
 	Muted    []finding
 	Domains  []domainRecords
@@ -70,20 +73,24 @@ func (s *statusRoom) data(r *http.Request, _ webui.Visitor) (any, error) {
 	var backup control.BackupState
 	var certificates control.Certificates
 	for _, ask := range []struct {
-		name string
-		out  any
+		name, what string
+		out        any
 	}{
-		{"doctor.last", &last}, {"status", &page.Server}, {"queue.counts", &page.Queue},
-		{"backup.state", &backup}, {"certificate.show", &certificates},
+		{"doctor.last", "What the doctor found", &last}, {"status", "The state of the server", &page.Server},
+		{"queue.counts", "The queue", &page.Queue}, {"backup.state", "The state of the backup", &backup},
+		{"certificate.show", "The certificates", &certificates},
 	} {
 		if err := s.caller.Do(ctx, ask.name, nil, ask.out); err != nil {
-			return nil, fmt.Errorf("status page: %s: %w", ask.name, err)
+			page.missing(s.log, ask.what, err)
 		}
 	}
 	since, records := s.lookout.state()
 	records, err := s.records(ctx, records)
 	if err != nil {
-		return nil, fmt.Errorf("status page: %w", err)
+		page.missing(s.log, "The records", err)
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	domains := make([]message.Domain, 0, len(records))
 	for _, d := range records {
@@ -96,6 +103,13 @@ func (s *statusRoom) data(r *http.Request, _ webui.Visitor) (any, error) {
 	page.Backup = viewBackup(backup)
 	page.Certificates, page.TLSA = viewCertificates(certificates), certificates.TLSA
 	return page, nil
+}
+
+// missing tells of a part that cannot be shown: the page is most wanted when
+// something is wrong.
+func (s *statusPage) missing(log *slog.Logger, what string, err error) {
+	log.Error("part of the status page not shown", "part", what, "err", err)
+	s.Missing = append(s.Missing, what+" could not be read; the server's log says why.")
 }
 
 // records gives those of the last look while our domains are the same, and else

@@ -15,7 +15,7 @@ var files embed.FS
 
 // Pages are what operators may look at.
 func Pages(caller control.Caller, lookout *Lookout) []webui.Page {
-	status := &statusRoom{only{caller, statusOperations}, lookout}
+	status := &statusRoom{only{caller, statusOperations}, lookout, lookout.log}
 	return []webui.Page{
 		{Path: statusPath, Title: "Status", Menu: "Status", Files: files, Template: "pages/status.html", Data: status.data},
 	}
