@@ -353,7 +353,7 @@ func TestHostileAddresses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		profile := string(s.profile(who))
+		profile := string(s.profile(who, ""))
 		wellFormed(t, profile)
 		var plist struct {
 			Strings []string `xml:"dict>array>dict>string"`

@@ -50,7 +50,7 @@ func FuzzAddress(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		profile := string(s.profile(who))
+		profile := string(s.profile(who, ""))
 		wellFormed(t, profile)
 		if strings.Count(profile, "<dict>") != 2 {
 			t.Errorf("%q breaks out:\n%s", text, profile)

@@ -10,13 +10,15 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"mailstead/message"
 )
 
 // Profile answers ProfilePath: an Apple configuration profile for the address,
-// signed with the host's certificate. It holds no password; the device asks for
-// it, and for the person's name.
+// signed with the host's certificate. It holds no password, which the device
+// asks for; the name that others see may come with the request.
 func (h *Handler) Profile(w http.ResponseWriter, r *http.Request) {
 	address := r.URL.Query().Get("address")
 	if strings.TrimSpace(address) == "" {
@@ -38,7 +40,7 @@ func (h *Handler) Profile(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, fmt.Errorf("a certificate to sign with: %w", err))
 		return
 	}
-	body, err := sign(s.profile(who), cert, h.now())
+	body, err := sign(s.profile(who, personName(r)), cert, h.now())
 	if err != nil {
 		h.refuse(w, err)
 		return
@@ -47,10 +49,22 @@ func (h *Handler) Profile(w http.ResponseWriter, r *http.Request) {
 	answer(w, "application/x-apple-aspen-config", body)
 }
 
+// maxPerson is how long a person's name may be.
+const maxPerson = 100
+
+// personName is the name in a request, "" for none that can be shown.
+func personName(r *http.Request) string {
+	name := strings.TrimSpace(r.URL.Query().Get("name"))
+	if len(name) > 4*maxPerson || strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) }) || !utf8.ValidString(name) {
+		return ""
+	}
+	return clip(name, maxPerson)
+}
+
 // profile is the property list: one payload with IMAP and SMTP, which is what
 // com.apple.mail.managed is. The UUIDs are made of the address, so that a newer
 // profile takes the older one's place.
-func (s Settings) profile(who message.Address) []byte {
+func (s Settings) profile(who message.Address, name string) []byte {
 	in, out := s.Incoming[0], s.Outgoing[0]
 	user, shown := who.String(), who.Unicode()
 	id := identifier(who)
@@ -74,6 +88,9 @@ func (s Settings) profile(who message.Address) []byte {
 		{"OutgoingMailServerUseSSL", true},
 		{"OutgoingMailServerUsername", user},
 		{"OutgoingPasswordSameAsIncomingPassword", true},
+	}
+	if name != "" {
+		mail = append(mail, entry{"EmailAccountName", name})
 	}
 	whole := dict{
 		{"PayloadType", "Configuration"},
@@ -112,7 +129,9 @@ func uuid(what, address string) string {
 
 // dict is a dictionary of a property list, in order. Values are string, int,
 // bool and []dict.
-type dict []struct {
+type dict []entry
+
+type entry struct {
 	Key   string
 	Value any
 }

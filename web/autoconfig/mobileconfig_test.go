@@ -32,7 +32,7 @@ func TestProfile(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := string(s.profile(who))
+		got := string(s.profile(who, ""))
 		golden(t, file, got)
 		wellFormed(t, got)
 		if strings.Contains(got, "Password</key>\n      <string>") {
@@ -109,7 +109,7 @@ func TestOpenSSLVerifiesProfiles(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got, err := os.ReadFile(out); err != nil || string(got) != string(s.profile(who)) {
+				if got, err := os.ReadFile(out); err != nil || string(got) != string(s.profile(who, "")) {
 					t.Errorf("openssl %s: %v\n%s", args[0], err, got)
 				}
 			}

@@ -20,6 +20,7 @@ var pageFiles embed.FS
 type view struct {
 	Domain  string // whose settings these are; "" before an address is given
 	Address string // as it was typed
+	Person  string // the name, for the profile
 	Trouble string // with it
 	Known   bool   // it is one of the domain
 	User    string // the user name, "" without an address
@@ -52,7 +53,7 @@ func (h *Handler) Page() webui.Page {
 // typed it, not a page that is missing.
 func (h *Handler) page(r *http.Request, _ webui.Visitor) (any, error) {
 	text := strings.TrimSpace(r.URL.Query().Get("address"))
-	v := view{Address: clip(text, maxAddress), Typed: "YOUR-ADDRESS"}
+	v := view{Address: clip(text, maxAddress), Person: personName(r), Typed: "YOUR-ADDRESS"}
 	domain, err := h.domainOf(r)
 	if errors.Is(err, errForeign) && h.ownName(hostName(r.Host)) {
 		err = nil

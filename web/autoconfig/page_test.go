@@ -21,7 +21,8 @@ func look(h *Handler, host, address string) *httptest.ResponseRecorder {
 		path = PagePath
 	}
 	if address != "" {
-		path += "?address=" + url.QueryEscape(address)
+		address, rest, _ := strings.Cut(address, "&name=")
+		path += "?address=" + url.QueryEscape(address) + "&name=" + rest
 	}
 	w := httptest.NewRecorder()
 	Paths(pages.Guard(pages)).ServeHTTP(w, httptest.NewRequest("GET", "https://"+host+path, nil))
@@ -91,6 +92,22 @@ func TestPageOfHostileAddresses(t *testing.T) {
 	for _, plainly := range []string{"alice@example.org", "a.b-c_d+e@xn--bcher-kva.example", "jörg@example.org"} {
 		if !plain(plainly) {
 			t.Error(plainly)
+		}
+	}
+}
+
+// A person's name goes from the form into the profile, and nowhere else.
+func TestPageWithAName(t *testing.T) {
+	h := newHandler(t)
+	for _, tt := range []struct{ name, href, value string }{
+		{"Alice Liddell", "&amp;name=Alice%20Liddell\"", `value="Alice Liddell"`},
+		{`A&B <"x">'`, "&amp;name=A%26B%20%3c%22x%22%3e%27\"", `value="A&amp;B &lt;&#34;x&#34;&gt;&#39;"`},
+		{"two\nlines", `alice%40example.org"`, `value=""`},
+		{strings.Repeat("a", 1000), `alice%40example.org"`, `value=""`},
+	} {
+		text := look(h, "autoconfig.example.org", "alice@example.org&name="+url.QueryEscape(tt.name)).Body.String()
+		if !strings.Contains(text, tt.href) || !strings.Contains(text, tt.value) {
+			t.Errorf("%s: %s, %s are not in\n%s", tt.name, tt.href, tt.value, text)
 		}
 	}
 }
