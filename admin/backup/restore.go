@@ -99,7 +99,7 @@ func choose(dir, from string, keys Keys) (*vault, Backup, error) {
 	if err != nil {
 		return nil, Backup{}, err
 	}
-	if err := v.seal.mayOpen(v.mark); err != nil {
+	if err := v.seal.mayOpen(v.mark, keys); err != nil {
 		return nil, Backup{}, err
 	}
 	b, err := v.pick(from)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,6 +129,9 @@ func newSealer(dir string, m mark, keys Keys) (s sealer, err error) {
 
 func openKey(dir, passphrase string) (*age.X25519Identity, error) {
 	f, err := openPlain(filepath.Join(dir, keyName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Problem{Text: "the key of the backups, " + filepath.Join(dir, keyName) + ", is missing", Next: "bring it back from a copy: without it nobody can open them"}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -137,6 +141,10 @@ func openKey(dir, passphrase string) (*age.X25519Identity, error) {
 		return nil, err
 	}
 	r, err := age.Decrypt(f, id)
+	var none *age.NoIdentityMatchError
+	if err != nil && !errors.As(err, &none) {
+		err = &Problem{Text: "the key of the backups, " + filepath.Join(dir, keyName) + ", is damaged", Next: "bring it back from a copy: without it nobody can open them", Err: err}
+	}
 	if err != nil {
 		return nil, wrongKey(err)
 	}
@@ -165,7 +173,10 @@ func (s sealer) maySeal(m mark, keys Keys) error {
 }
 
 // mayOpen tells early that a key is missing.
-func (s sealer) mayOpen(m mark) error {
+func (s sealer) mayOpen(m mark, keys Keys) error {
+	if !s.on && (keys.Passphrase != "" || len(keys.Identities) > 0) {
+		return &Problem{Text: "the backups in this folder are not encrypted", Next: "is it the right one? Leave the key out to take them as they are"}
+	}
 	if !s.on || len(s.from) > 0 {
 		return nil
 	}

@@ -89,43 +89,77 @@ func openVault(dir string, keys Keys) (*vault, error) {
 
 // newVault opens it to write, making it where the folder is new or empty.
 func newVault(dir string, keys Keys) (*vault, error) {
-	if _, err := os.Stat(filepath.Join(dir, markName)); errors.Is(err, fs.ErrNotExist) {
-		if err := makeVault(dir, keys); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	if !marked(dir) {
+		if err := fit(dir); err != nil { // no lock is left in a folder that was named by mistake
 			return nil, err
 		}
 	}
-	v, err := openVault(dir, keys)
+	first := &vault{dir: dir, uid: -1, gid: -1}
+	var st unix.Stat_t
+	if err := unix.Stat(dir, &st); err == nil && os.Geteuid() == 0 {
+		first.uid, first.gid = int(st.Uid), int(st.Gid)
+	}
+	if err := first.take(); err != nil {
+		return nil, err
+	}
+	v, err := first.ready(keys)
+	if err != nil {
+		first.close()
+		return nil, err
+	}
+	return v, nil
+}
+
+// ready makes a vault of a folder that is held, where it is none yet, and opens
+// it. Of two who make one at the same time the second would replace the key of
+// the first.
+func (v *vault) ready(keys Keys) (*vault, error) {
+	if !marked(v.dir) {
+		if err := makeVault(v.dir, keys); err != nil {
+			return nil, err
+		}
+	}
+	open, err := openVault(v.dir, keys)
 	if err != nil {
 		return nil, err
 	}
-	if err := v.seal.maySeal(v.mark, keys); err != nil {
-		return nil, err
-	}
-	var st unix.Stat_t
-	if err := unix.Stat(dir, &st); err == nil && os.Geteuid() == 0 {
-		v.uid, v.gid = int(st.Uid), int(st.Gid)
-	}
-	return v, v.take()
+	open.uid, open.gid, open.lock = v.uid, v.gid, v.lock
+	return open, open.seal.maySeal(open.mark, keys)
 }
 
-// makeVault marks a new or empty folder.
-func makeVault(dir string, keys Keys) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
+// marked tells whether a folder is one of backups.
+func marked(dir string) bool {
+	_, err := os.Lstat(filepath.Join(dir, markName))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// fit tells whether a folder may become one of backups.
+func fit(dir string) error {
 	names, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	// What a broken-off beginning and a file system's own folder leave.
-	ours := []string{"lost+found", keyName, keyName + partName, markName + partName}
+	ours := []string{"lost+found", lockName, keyName, keyName + partName, markName, markName + partName}
 	for _, e := range names {
 		if !slices.Contains(ours, e.Name()) {
 			return &Problem{Text: fmt.Sprintf("%s holds other things (%s)", dir, e.Name()), Next: "name a new or empty folder"}
 		}
 	}
+	return nil
+}
+
+// makeVault marks a new or empty folder.
+func makeVault(dir string, keys Keys) error {
+	if err := fit(dir); err != nil {
+		return err
+	}
 	m := mark{Format: format, Recipients: keys.Recipients}
 	if keys.Passphrase != "" {
+		var err error
 		if m, err = makeKey(dir, m, keys.Passphrase); err != nil {
 			return err
 		}

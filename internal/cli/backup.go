@@ -93,6 +93,9 @@ func (c *backupMakeCommand) take(p *program, keys backup.Keys) error {
 		return err
 	}
 	cfg, err := p.config()
+	if err == nil {
+		err = outside(dir, cfg.Data)
+	}
 	if err != nil {
 		return err
 	}
@@ -128,6 +131,19 @@ func (c *backupMakeCommand) take(p *program, keys backup.Keys) error {
 	return err
 }
 
+// outside refuses a folder of backups within what is backed up: what takes the
+// one takes the other, and a restore needs an empty directory.
+func outside(dir, data string) error {
+	data, err := filepath.Abs(data)
+	if err != nil {
+		return err
+	}
+	if rel, err := filepath.Rel(data, dir); err == nil && filepath.IsLocal(rel) {
+		return hinted{fmt.Errorf("%s lies in the data directory", dir), "name a folder elsewhere, best on another disk"}
+	}
+	return nil
+}
+
 // nightlyKeep is how many nights are kept unless told otherwise.
 const nightlyKeep = 14
 
@@ -145,7 +161,10 @@ func (c *backupMakeCommand) plan(p *program, keys backup.Keys) error {
 		plan.Keep = nightlyKeep
 	}
 	if c.EveryNight != "none" {
-		if plan.Dir, err = filepath.Abs(c.EveryNight); err != nil {
+		if plan.Dir, err = filepath.Abs(c.EveryNight); err == nil {
+			err = outside(plan.Dir, cfg.Data)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -432,6 +433,48 @@ func TestBackupAfterTheClockWasSetBack(t *testing.T) {
 	}
 	contains(t, h.types(done, "backup", vault, "--keep", "1"), "Backup 20990101T000001Z is complete", "1 older backup was removed")
 	h.types(done, "backup", "verify", vault)
+}
+
+// TestBackupsThatBeginTogether: of several first ones into a new folder each has
+// the key that lies there in the end.
+func TestBackupsThatBeginTogether(t *testing.T) {
+	t.Parallel()
+	h := populated(t)
+	vault := filepath.Join(t.TempDir(), "vault")
+	var made atomic.Int32
+	h.with(func(ctx context.Context, o *control.Ops) error {
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				_, err := backup.Take(ctx, o, backup.Options{Dir: vault, Keys: backup.Keys{Passphrase: "open sesame"}})
+				var known *backup.Problem
+				if err == nil {
+					made.Add(1)
+				} else if !errors.As(err, &known) || !strings.Contains(known.Text, "another backup is writing") {
+					t.Errorf("%v", err)
+				}
+			})
+		}
+		all.Wait()
+		return nil
+	})
+	all, err := backup.Backups(vault)
+	if err != nil || made.Load() < 1 || len(all) != int(made.Load()) {
+		t.Fatalf("%d were made, %v are there, %v", made.Load(), all, err)
+	}
+	phrase := filepath.Join(t.TempDir(), "phrase")
+	if err := os.WriteFile(phrase, []byte("open sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range all {
+		contains(t, h.types(done, "backup", "verify", vault, "--from", b.Name, "--age-passphrase-file", phrase), "is good")
+	}
+	// The key is all that there is, and says so when it is gone.
+	if err := os.Remove(filepath.Join(vault, "key.age")); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, h.types(findings, "backup", "verify", vault, "--age-passphrase-file", phrase), "key.age, is missing", "from a copy")
+	contains(t, h.types(findings, "backup", filepath.Join(h.data, "backups")), "lies in the data directory")
 }
 
 // TestBackupFullDisk says so, harms no older backup, and goes on when there is room.
