@@ -69,6 +69,9 @@ func executable(name string) bool {
 func startKnot(t *testing.T, program string, lines []string) string {
 	t.Helper()
 	dir := t.TempDir()
+	if len(dir) > 90 { // its socket's path has at most 108 bytes: unix(7)
+		t.Skip("the path is too long here")
+	}
 	free, err := world.FreePorts(1)
 	if err != nil {
 		t.Fatal(err)

@@ -85,6 +85,9 @@ func TestNamedChecksTheZones(t *testing.T) {
 func TestZonesResolve(t *testing.T) {
 	program := tool(t, "knotd")
 	dir := t.TempDir()
+	if len(dir) > 90 { // its socket's path has at most 108 bytes: unix(7)
+		t.Skip("the path is too long here")
+	}
 	files, records := zones(t, dir)
 	server := startKnot(t, program, dir, files)
 	want, got := map[string]string{}, map[string]string{}
@@ -96,7 +99,7 @@ func TestZonesResolve(t *testing.T) {
 		want[rr.String()] = r.Text()
 		m := new(mdns.Msg).SetQuestion(r.Name+".", mdns.StringToType[r.Type])
 		m.SetEdns0(4096, false)
-		reply, _, err := (&mdns.Client{Timeout: 5 * time.Second}).Exchange(m, server)
+		reply, _, err := (&mdns.Client{Timeout: time.Minute}).Exchange(m, server)
 		if err != nil {
 			t.Fatalf("%s %s: %v", r.Name, r.Type, err)
 		}

@@ -83,6 +83,9 @@ func TestLetterCutShort(t *testing.T) {
 	t.Parallel()
 	o, b := letterbox(t)
 	for _, head := range []string{"Content-Length: 1000\r\n", "Transfer-Encoding: chunked\r\n"} {
+		if len(b.Path) > 100 { // unix(7): 108 bytes
+			t.Skip("the path is too long here")
+		}
 		conn, err := net.Dial("unix", b.Path)
 		if err != nil {
 			t.Fatal(err)
@@ -118,6 +121,9 @@ func TestLetterboxTellsNothing(t *testing.T) {
 		"POST /op/account.list HTTP/1.0\r\nContent-Length: 3\r\n\r\n{}\n",
 		"POST /send HTTP/1.0\r\nContent-Length: 18\r\n\r\n{\"user\":{\"ID\":0}}\n",
 	} {
+		if len(b.Path) > 100 { // unix(7): 108 bytes
+			t.Skip("the path is too long here")
+		}
 		conn, err := net.Dial("unix", b.Path)
 		if err != nil {
 			t.Fatal(err)

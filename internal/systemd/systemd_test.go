@@ -13,6 +13,9 @@ func TestNotes(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "notify")
 	for _, name := range []string{path, "@mailstead-" + filepath.Base(t.TempDir()) + t.Name()} {
+		if len(name) > 100 { // unix(7): 108 bytes
+			t.Skip("the path is too long here")
+		}
 		l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
 		if err != nil {
 			t.Fatal(err)
