@@ -111,11 +111,13 @@ func replace(all, again []check.Finding, checks []string) []check.Finding {
 }
 
 // unknown keeps the trouble of before where a check had no answer tonight, which
-// is a warning under the check's own ID: it is neither over nor new tomorrow.
+// is a warning under the check's own ID, or nothing to look at, because the whole
+// domain is gone: it is neither over nor new tomorrow.
 func unknown(before, now []check.Finding) []check.Finding {
 	for _, f := range before {
 		silent := slices.ContainsFunc(now, func(n check.Finding) bool {
-			return trouble(n) && n.Severity == check.Warning && n.Subject == f.Subject && strings.HasPrefix(f.ID, n.ID+".")
+			gone := n.ID == "dns.hosting.missing" && strings.HasPrefix(f.ID, "dns.") && (f.Subject == n.Subject || strings.HasSuffix(f.Subject, "."+n.Subject))
+			return gone || trouble(n) && n.Severity == check.Warning && n.Subject == f.Subject && strings.HasPrefix(f.ID, n.ID+".")
 		})
 		there := slices.ContainsFunc(now, func(n check.Finding) bool { return n.ID == f.ID && n.Subject == f.Subject })
 		if trouble(f) && silent && !there {

@@ -100,6 +100,22 @@ func TestNightOfAMoment(t *testing.T) {
 	}
 }
 
+func TestUnknownWhenADomainIsGone(t *testing.T) {
+	t.Parallel()
+	f := func(id, subject string) check.Finding { return check.Finding{ID: id, Subject: subject, Severity: check.Problem} }
+	before := []check.Finding{f("dns.spf.missing", "example.org"), f("dns.dkim.other", "s._domainkey.example.org"), f("dns.spf.missing", "example.net"), f("net.reverse", "192.0.2.1")}
+	now := []check.Finding{f("dns.hosting.missing", "example.org")}
+	var over []string
+	for _, c := range Difference(before, unknown(before, now)) {
+		if c.Over {
+			over = append(over, c.ID+" "+c.Subject)
+		}
+	}
+	if d := cmp.Diff([]string{"dns.spf.missing example.net", "net.reverse 192.0.2.1"}, over); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
+}
+
 // TestNight: only the difference is told; what comes and goes within a minute is
 // not told at all; what is muted is not told.
 func TestNight(t *testing.T) {
