@@ -88,13 +88,15 @@ func list(dir, prefix string, at func(name string) string) ([]Snapshot, error) {
 }
 
 // Newest gives the newest snapshot that can be read whole. skipped says what was
-// wrong with newer ones. Errors: ErrNone.
+// wrong with newer ones. One that was taken while the clock was ahead comes after
+// those whose time can be right. Errors: ErrNone.
 func Newest(ctx context.Context, dir string) (s Snapshot, skipped []error, err error) {
 	all, err := List(dir)
 	if err != nil {
 		return s, nil, fmt.Errorf("list snapshots: %w", err)
 	}
-	for _, s := range all {
+	right, ahead := credible(all, time.Now())
+	for _, s := range slices.Concat(right, ahead) {
 		if err := sqlite.Verify(ctx, s.Path); err != nil {
 			if ctx.Err() != nil {
 				return Snapshot{}, skipped, err
@@ -105,6 +107,28 @@ func Newest(ctx context.Context, dir string) (s Snapshot, skipped []error, err e
 		return s, skipped, nil
 	}
 	return s, skipped, ErrNone
+}
+
+// LastTaken is when the last snapshot was taken, as far as its name can be believed;
+// zero for never.
+func LastTaken(all []Snapshot, now time.Time) time.Time {
+	if right, _ := credible(all, now); len(right) > 0 {
+		return right[0].Time
+	}
+	return time.Time{}
+}
+
+// credible tells those apart that lie in the future: a clock was ahead when they
+// were taken, or is behind now.
+func credible(all []Snapshot, now time.Time) (right, ahead []Snapshot) {
+	for _, s := range all {
+		if s.Time.After(now.Add(time.Hour)) {
+			ahead = append(ahead, s)
+		} else {
+			right = append(right, s)
+		}
+	}
+	return right, ahead
 }
 
 // ErrNone tells that there is no readable snapshot.

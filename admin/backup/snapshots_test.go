@@ -82,3 +82,35 @@ func TestNewestReadable(t *testing.T) {
 		t.Errorf("newest is %v, skipped %v, %v", s, skipped, err)
 	}
 }
+
+// TestSnapshotOfAClockThatWasAhead: it is neither the newest nor what the doctor
+// takes for the last one, but better than none.
+func TestSnapshotOfAClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "x.db"), sqlite.Options{Migrations: []fs.FS{fstest.MapFS{
+		"0001_test_one.sql": {Data: []byte("CREATE TABLE a (x TEXT) STRICT;")},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	ahead := filepath.Join(dir, prefix+"20990101T000000Z"+suffix)
+	if err := db.Backup(t.Context(), ahead); err != nil {
+		t.Fatal(err)
+	}
+	if s, _, err := Newest(t.Context(), dir); err != nil || s.Path != ahead {
+		t.Errorf("the only one: %+v, %v", s, err)
+	}
+	now, err := Snapshots{DB: db, Dir: dir}.Take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s, _, err := Newest(t.Context(), dir); err != nil || s.Path != now {
+		t.Errorf("beside one of today: %+v, %v", s, err)
+	}
+	all, err := List(dir)
+	if last := LastTaken(all, time.Now()); err != nil || time.Since(last) > time.Minute || time.Since(last) < 0 {
+		t.Errorf("the last one is of %v, %v", last, err)
+	}
+}

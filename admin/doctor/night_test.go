@@ -102,7 +102,9 @@ func TestNightOfAMoment(t *testing.T) {
 
 func TestUnknownWhenADomainIsGone(t *testing.T) {
 	t.Parallel()
-	f := func(id, subject string) check.Finding { return check.Finding{ID: id, Subject: subject, Severity: check.Problem} }
+	f := func(id, subject string) check.Finding {
+		return check.Finding{ID: id, Subject: subject, Severity: check.Problem}
+	}
 	before := []check.Finding{f("dns.spf.missing", "example.org"), f("dns.dkim.other", "s._domainkey.example.org"), f("dns.spf.missing", "example.net"), f("net.reverse", "192.0.2.1")}
 	now := []check.Finding{f("dns.hosting.missing", "example.org")}
 	var over []string

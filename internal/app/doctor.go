@@ -76,10 +76,7 @@ func (s *Stores) NewDoctor() *doctor.Doctor {
 			Queue: s.queueState,
 			Snapshot: func(context.Context) (time.Time, error) {
 				all, err := backup.List(filepath.Join(s.Config.Data, "snapshots"))
-				if err != nil || len(all) == 0 {
-					return time.Time{}, err
-				}
-				return all[0].Time, nil
+				return backup.LastTaken(all, time.Now()), err
 			},
 			Backup:    s.backupState,
 			Lost:      func(context.Context) ([]string, error) { return s.Blobs.Lost() },

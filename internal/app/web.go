@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -103,6 +104,11 @@ func (a *App) webDoor(name string, addrs []string, secure *tls.Config, fallback 
 	}
 	if len(addrs) == 0 || !found {
 		return nil
+	}
+	for _, at := range addrs {
+		if ap, err := netip.ParseAddrPort(at); name == "metrics" && (err != nil || !ap.Addr().IsLoopback()) {
+			a.Log.Warn("everybody who reaches this address may read the figures", "addr", at)
+		}
 	}
 	var handler http.Handler = mux
 	if fallback != nil {
