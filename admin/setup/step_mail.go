@@ -129,8 +129,17 @@ func (r *Run) letterTo(to message.Address, host string) message.Mail {
 	return message.Mail{
 		FromName: "", From: r.address, To: to, Subject: "Your mail server works", Date: time.Now(), MessageID: message.NewMessageID(host),
 		Text: fmt.Sprintf("This message went the way that your mail goes from now on: %s sent it with a\npassword and TLS, and %s keeps or delivers it.\n\n"+
-			"`mailstead doctor` tells at any time whether all is well; every night the server\nlooks by itself and writes to you when something has changed.\n", r.address.Unicode(), host),
+			"`mailstead doctor` tells at any time whether all is well%s; every night the server\nlooks by itself and writes to you when something has changed.\n",
+			r.address.Unicode(), host, r.statusPage()),
 	}
+}
+
+// statusPage tells where the same can be seen in a browser, if it can.
+func (r *Run) statusPage() string {
+	if len(r.o.Config.Listen.HTTPS) == 0 {
+		return ""
+	}
+	return ", and so does\nhttps://" + r.Answer("hostname") + "/ when you sign in with your password"
 }
 
 // outside sends a message away and waits for what becomes of it.
