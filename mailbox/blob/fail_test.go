@@ -90,7 +90,20 @@ func TestManyAtOnce(t *testing.T) {
 	}
 }
 
-// An update that was given up may still be accepted: its file must stay.
+// waitedFor is a context that tells when somebody begins to wait for its end.
+type waitedFor struct {
+	context.Context
+	once  sync.Once
+	begun chan bool
+}
+
+func (c *waitedFor) Done() <-chan struct{} {
+	c.once.Do(func() { close(c.begun) })
+	return c.Context.Done()
+}
+
+// An update that was given up may still be accepted: its file must stay. It can
+// be given up only while somebody else's goroutine runs it.
 func TestGivenUpButAccepted(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
@@ -105,7 +118,15 @@ func TestGivenUpButAccepted(t *testing.T) {
 		<-running
 		cancel()
 	}()
-	err := p.db.Update(ctx, func(tx *sqlite.Tx) error {
+	waits := &waitedFor{Context: ctx, begun: make(chan bool)}
+	held := make(chan bool)
+	go p.db.Update(context.Background(), func(*sqlite.Tx) error {
+		close(held)
+		<-waits.begun
+		return nil
+	})
+	<-held
+	err := p.db.Update(waits, func(tx *sqlite.Tx) error {
 		id, err := d.Commit(tx)
 		if err == nil {
 			err = p.s.Ref(tx, id, 7)
