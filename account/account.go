@@ -130,13 +130,7 @@ type Store struct {
 var schema embed.FS
 
 // Schema holds the migrations of this room.
-func Schema() fs.FS {
-	sub, err := fs.Sub(schema, "schema")
-	if err != nil {
-		panic(err) // the folder is part of the binary
-	}
-	return sub
-}
+func Schema() fs.FS { return sqlite.Folder(schema, "schema") }
 
 // Open makes the store over a database that has this room's tables.
 func Open(ctx context.Context, db *sqlite.DB, o Options) (*Store, error) {

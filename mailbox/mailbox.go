@@ -40,13 +40,7 @@ import (
 var schema embed.FS
 
 // Schema is the room's migrations.
-func Schema() fs.FS {
-	sub, err := fs.Sub(schema, "schema")
-	if err != nil {
-		panic(err)
-	}
-	return sub
-}
+func Schema() fs.FS { return sqlite.Folder(schema, "schema") }
 
 // Separator divides the levels of a mailbox's name. Names are UTF-8 (NFC).
 const Separator = "/"

@@ -19,13 +19,7 @@ import (
 var schema embed.FS
 
 // Schema is the tables of this room.
-func Schema() fs.FS {
-	sub, err := fs.Sub(schema, "schema")
-	if err != nil {
-		panic(err) // the folder is built in
-	}
-	return sub
-}
+func Schema() fs.FS { return sqlite.Folder(schema, "schema") }
 
 // Memory keeps mutes, the last findings, and the free space of each day.
 type Memory struct{ DB *sqlite.DB }

@@ -54,19 +54,15 @@ import (
 	"io/fs"
 
 	"github.com/libdns/libdns"
+
+	"mailstead/internal/sqlite"
 )
 
 //go:embed schema/*.sql
 var schema embed.FS
 
 // Schema holds the migrations of this room.
-func Schema() fs.FS {
-	sub, err := fs.Sub(schema, "schema")
-	if err != nil {
-		panic(err) // the folder is part of the binary
-	}
-	return sub
-}
+func Schema() fs.FS { return sqlite.Folder(schema, "schema") }
 
 // Provider is a DNS host as libdns sees it. All methods may be called at once.
 type Provider interface {

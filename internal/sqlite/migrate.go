@@ -3,6 +3,7 @@ package sqlite
 import (
 	"cmp"
 	"context"
+	"embed"
 	"fmt"
 	"io/fs"
 	"os"
@@ -124,4 +125,13 @@ func Last(owners []fs.FS) (int64, error) {
 		return 0, err
 	}
 	return all[len(all)-1].number, nil
+}
+
+// Folder is a room's embedded folder of migrations, for its Schema.
+func Folder(files embed.FS, name string) fs.FS {
+	sub, err := fs.Sub(files, name)
+	if err != nil {
+		panic(err) // the folder is part of the program
+	}
+	return sub
 }

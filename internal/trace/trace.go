@@ -35,15 +35,7 @@ var schema embed.FS
 var ownSchema embed.FS
 
 // Schema is the migration of mailstead.db.
-func Schema() fs.FS { return sub(schema, "schema") }
-
-func sub(files embed.FS, dir string) fs.FS {
-	f, err := fs.Sub(files, dir)
-	if err != nil {
-		panic(err) // the folder is part of the program
-	}
-	return f
-}
+func Schema() fs.FS { return sqlite.Folder(schema, "schema") }
 
 // Options of Open. The zero value of each field is useful.
 type Options struct {
@@ -111,7 +103,7 @@ func Open(ctx context.Context, path string, main *sqlite.DB, o Options) (*Store,
 func openOwn(ctx context.Context, path string, log *slog.Logger) (*sqlite.DB, error) {
 	o := sqlite.Options{
 		Synchronous: "NORMAL", Readers: 1, Log: log,
-		Migrations: []fs.FS{sub(ownSchema, "store")},
+		Migrations: []fs.FS{sqlite.Folder(ownSchema, "store")},
 		Fatal:      func(err error) { log.Warn("trace is not written any more", "err", err) },
 	}
 	db, err := sqlite.Open(ctx, path, o)

@@ -73,13 +73,7 @@ type ID int64
 var schema embed.FS
 
 // Schema holds this room's tables.
-func Schema() fs.FS {
-	sub, err := fs.Sub(schema, "schema")
-	if err != nil {
-		panic(err) // the folder is embedded
-	}
-	return sub
-}
+func Schema() fs.FS { return sqlite.Folder(schema, "schema") }
 
 // Options of New. The zero value of each field is useful.
 type Options struct {

@@ -39,13 +39,7 @@ import (
 var schema embed.FS
 
 // Schema is the room's migrations.
-func Schema() fs.FS {
-	sub, err := fs.Sub(schema, "schema")
-	if err != nil {
-		panic(err)
-	}
-	return sub
-}
+func Schema() fs.FS { return sqlite.Folder(schema, "schema") }
 
 // Item is one message on its way in or out.
 type Item struct {

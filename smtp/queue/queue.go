@@ -47,13 +47,7 @@ import (
 var schema embed.FS
 
 // Schema is the queue's migration.
-func Schema() fs.FS {
-	f, err := fs.Sub(schema, "schema")
-	if err != nil {
-		panic(err) // the folder is part of the program
-	}
-	return f
-}
+func Schema() fs.FS { return sqlite.Folder(schema, "schema") }
 
 // Options of New.
 type Options struct {
