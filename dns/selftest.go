@@ -145,6 +145,9 @@ const (
 	trusted
 )
 
+// Judged tells whether Trust was called, or Trusted set.
+func (c *Client) Judged() bool { return c.Trusted || c.word.Load() != 0 }
+
 // Trusts tells whether the AD bit counts.
 func (c *Client) Trusts() bool {
 	switch c.word.Load() {

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"net"
 
+	"mailstead/dns"
 	"mailstead/dns/check"
 	"mailstead/dns/zone"
 	"mailstead/internal/machine"
@@ -38,6 +39,25 @@ func (s *Stores) DomainCheck(ctx context.Context, name message.Domain) (*check.D
 	return d, nil
 }
 
+// judge has the resolver tested where nobody did so yet: a server does at its
+// start, a command without one here.
+func (s *Stores) judge(ctx context.Context) {
+	if s.Resolver.Judged() {
+		return
+	}
+	short, cancel := context.WithTimeout(ctx, check.EachLimit)
+	defer cancel()
+	if t := s.Resolver.SelfTest(short, dns.PublicNames()); ctx.Err() == nil {
+		s.Resolver.Trust(t.Validates)
+	}
+}
+
+// judgedCheck is DomainCheck by a resolver of which is known whether it validates.
+func (s *Stores) judgedCheck(ctx context.Context, name message.Domain) (*check.Domain, error) {
+	s.judge(ctx)
+	return s.DomainCheck(ctx, name)
+}
+
 // shownKeys asks the domain's authoritative servers for DKIM records.
 func (s *Stores) shownKeys(ctx context.Context, name message.Domain, records ...zone.Record) (check.Showing, error) {
 	d, err := s.DomainCheck(ctx, name)
@@ -54,6 +74,7 @@ func (s *Stores) domainChecks(ctx context.Context) (all []check.Check) {
 	if err != nil {
 		s.Log.Warn("domains are not checked", "err", err)
 	}
+	s.judge(ctx)
 	for i, name := range names {
 		d, err := s.DomainCheck(ctx, name)
 		if err != nil {

@@ -163,7 +163,7 @@ func (e *HalfRestoredError) Hint() string {
 func (s *Stores) Ops(version string) *control.Ops {
 	return &control.Ops{
 		DB: s.DB, Accounts: s.Accounts, Mail: s.Mail, Blobs: s.Blobs, Queue: s.Queue, Trace: s.Trace, Wanted: s.Wanted,
-		DomainCheck: s.DomainCheck, TrySmartHost: s.trySmartHost,
+		DomainCheck: s.judgedCheck, TrySmartHost: s.trySmartHost,
 		Rollover: &rollover.Rollover{DB: s.DB, Accounts: s.Accounts, Log: s.Log, Shown: s.shownKeys},
 		Doctor:   s.NewDoctor(), Data: s.Config.Data, Version: version, Rebuilt: s.Rebuilt,
 	}
