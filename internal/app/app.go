@@ -95,6 +95,9 @@ func New(ctx context.Context, o Options) (*App, error) {
 	if a.Stores, err = OpenStores(ctx, o.Config, o.Log, func(err error) { a.failed(err) }); err != nil {
 		return nil, err
 	}
+	if o.Dial != nil {
+		a.Resolver.Dial = o.Dial
+	}
 	a.reach = reach{dial: o.Dial, roots: o.Roots, port: o.Port}
 	if a.cert, err = acme.Open(a.certificates()); err != nil {
 		return nil, errors.Join(err, a.Close(ctx))

@@ -7,6 +7,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -20,7 +21,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"mailstead/account"
@@ -51,8 +51,9 @@ type Demo struct {
 	People []Person // alice, bob
 
 	world  *world.World
-	friend *world.MTA // serves remote
-	dir    string     // made by us and removed again; "" when the caller named one
+	friend *world.MTA        // serves remote
+	names  *world.NameServer // of domain
+	dir    string            // made by us and removed again; "" when the caller named one
 	ended  chan error
 	stop   context.CancelFunc
 
@@ -91,7 +92,7 @@ func Start(ctx context.Context, o Options) (d *Demo, err error) {
 	}
 	d.App, err = app.New(ctx, app.Options{
 		Config: cfg, Log: o.Log, Version: o.Version,
-		Dial: d.world.Dial, Port: d.world.Port, Roots: d.world.CA,
+		Dial: d.dial, Port: d.world.Port, Roots: d.world.CA,
 		Own: func() []netip.Addr { return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})} },
 	})
 	if err != nil {
@@ -112,21 +113,14 @@ func Start(ctx context.Context, o Options) (d *Demo, err error) {
 	return d, nil
 }
 
-// publish puts the records that our domain should have into the small world's
-// DNS, so that the status page has something to praise.
-func (d *Demo) publish(ctx context.Context) error {
-	settings, err := d.App.Wanted.Settings(ctx, domain)
-	if err != nil {
-		return err
+// dial is the road out: the world, and ourselves at the ports that the world
+// believes us to have.
+func (d *Demo) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	doors := map[string]string{"127.0.0.1:25": "smtp", "127.0.0.1:80": "http", "127.0.0.1:443": "https"}
+	if at := d.App.Addr(doors[address]); at != nil {
+		address = at.String()
 	}
-	var text strings.Builder
-	if len(settings.Addresses) == 0 {
-		text.WriteString("mail A 127.0.0.1\n")
-	}
-	for _, r := range zone.Records(settings) {
-		fmt.Fprintf(&text, "%s. %s %s\n", r.Name, r.Type, r.Data)
-	}
-	return d.world.Zone(domain, text.String())
+	return d.world.Dial(ctx, network, address)
 }
 
 // Ended gives the server's error when it stops by itself.
@@ -157,7 +151,10 @@ func (d *Demo) makeWorld() (err error) {
 	if d.world, err = world.New(world.Options{}); err != nil {
 		return err
 	}
-	if err := d.world.Zone(domain, "@ MX 10 "+host+".\nmail A 127.0.0.1\n"); err != nil {
+	if d.names, err = d.world.NameServer("ns.names.example"); err != nil {
+		return err
+	}
+	if err := d.world.Zone("1.0.0.127.in-addr.arpa", "@ PTR "+host+".\n"); err != nil {
 		return err
 	}
 	d.friend, err = d.world.Domain(remote, world.Behaviour{})
@@ -180,7 +177,7 @@ func (d *Demo) configure(o Options) (config.Config, error) {
 		}
 		*door = []string{net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
 	}
-	cert, err := d.world.Certificate(host, "localhost", "127.0.0.1")
+	cert, err := d.world.Certificate(host, "mta-sts."+domain, "autoconfig."+domain, "autodiscover."+domain, "localhost", "127.0.0.1")
 	if err != nil {
 		return cfg, err
 	}
@@ -250,6 +247,25 @@ func (d *Demo) addPeople(ctx context.Context) error {
 		d.People = append(d.People, person)
 	}
 	return nil
+}
+
+// publish puts the records that our domain should have into the world's DNS, so
+// that `mailstead dns check` and the status page have something to praise.
+func (d *Demo) publish(ctx context.Context) error {
+	loopback := []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+	if err := d.App.DB.Update(ctx, func(tx *sqlite.Tx) error { return d.App.Wanted.SetAddresses(tx, loopback) }); err != nil {
+		return err
+	}
+	s, err := d.App.Wanted.Settings(ctx, domain)
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	if err := zone.WriteFile(&text, domain, zone.Records(s)); err != nil {
+		return err
+	}
+	fmt.Fprintf(&text, "@ NS %s.\n", d.names.Name)
+	return errors.Join(d.world.Zone(domain, text.String()), d.names.Zone(domain, text.String()))
 }
 
 // tls is how the demo's own clients verify the server.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/emersion/go-msgauth/dkim"
 
+	"mailstead/dns/check"
 	"mailstead/dns/zone"
 )
 
@@ -28,6 +29,21 @@ func TestWalk(t *testing.T) {
 		t.Logf("%-8s %6.1f ms  %s", s.Name, took.Seconds()*1e3, told)
 	}
 	verifySignatures(t, d)
+	checkRecords(t, d)
+}
+
+// checkRecords looks at the domain's records as `mailstead dns check` does.
+func checkRecords(t *testing.T, d *Demo) {
+	t.Helper()
+	look, err := d.App.DomainCheck(t.Context(), domain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range look.Find(t.Context()) {
+		if f.Severity == check.Warning || f.Severity == check.Problem {
+			t.Errorf("%s %s: %s (%s)", f.Severity, f.ID, f.Sentence, f.Evidence)
+		}
+	}
 }
 
 // verifySignatures holds what came to the other side against the records that
