@@ -54,6 +54,8 @@ type root struct {
 	Certificate certificateCommand `cmd:"" help:"Certificates: which are shown, where they come from."`
 	Doctor      doctorCommand      `cmd:"" help:"What is wrong, or soon will be, and what to do about it."`
 	Config      configCommand      `cmd:"" help:"Print mailstead.toml with every key and its default, or check yours."`
+	Manual      manualCommand      `cmd:"" help:"Print a page of the manual, for man."`
+	Completion  completionCommand  `cmd:"" help:"Print a script that lets a shell complete this command line."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
@@ -100,14 +102,7 @@ func (p *program) main(args []string) (status int) {
 		}
 	}()
 	var r root
-	parser, err := kong.New(&r,
-		kong.Name("mailstead"),
-		kong.Description("A whole mail server in one program."),
-		kong.Writers(p.out, p.err),
-		kong.Exit(func(code int) { panic(exited(code)) }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-		kong.Bind(p),
-	)
+	parser, err := newParser(p, &r)
 	if err != nil {
 		p.complain(err)
 		return usage
@@ -141,6 +136,17 @@ func (p *program) main(args []string) (status int) {
 		return usage
 	}
 	return findings
+}
+
+func newParser(p *program, r *root) (*kong.Kong, error) {
+	return kong.New(r,
+		kong.Name("mailstead"),
+		kong.Description("A whole mail server in one program."),
+		kong.Writers(p.out, p.err),
+		kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Bind(p),
+	)
 }
 
 // path is the command that a wrong command line got to: " account add".

@@ -24,6 +24,10 @@ type Version struct {
 	Platform string `json:"platform"`
 }
 
+// stamped is the version that a release gives itself, by the linker alone:
+// -ldflags '-X mailstead/internal/cli.stamped=1.2.3'.
+var stamped string
+
 // ReadVersion reads what the build noted.
 func ReadVersion() Version {
 	v := Version{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
@@ -33,6 +37,9 @@ func ReadVersion() Version {
 	}
 	if info.Main.Version != "" && info.Main.Version != "(devel)" {
 		v.Version = info.Main.Version
+	}
+	if stamped != "" {
+		v.Version = stamped
 	}
 	for _, s := range info.Settings {
 		switch s.Key {
