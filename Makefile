@@ -46,10 +46,19 @@ bench: ## commits, syncs, deliveries
 nightly: ## the long forms; keeps the result in docs/nightly.md
 	bash .ci/nightly
 
+deb: ## Debian packages for amd64, arm64, armhf, into dist/
+	packaging/release deb
+
+release: ## packages, tarballs, bill of materials, checksums, into dist/
+	packaging/release
+
+package: ## the packages in a clean Debian: install, upgrade, remove, purge
+	bash .ci/package
+
 clean:
 	rm -rf dist
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 12
 
-.PHONY: build test check vet race fuzz e2e proofs arms interop pages small-internet bench nightly clean help
+.PHONY: build test check vet race fuzz e2e proofs arms interop pages small-internet bench nightly deb release package clean help

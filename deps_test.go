@@ -26,7 +26,7 @@ var floors = [][]string{
 	5: {"smtp/inbound", "smtp/submission", "smtp/outbound", "managesieve", "imap", "pop3"},
 	6: {"admin", "admin/*", "web", "web/*", "internal/control"},
 	7: {"internal/app", "internal/demo", "internal/office"},
-	8: {"internal/cli", "."},
+	8: {"internal/cli", ".", "packaging/*"},
 }
 
 // beside lists the imports between rooms of one floor that are meant.
