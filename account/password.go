@@ -52,6 +52,9 @@ func prepare(password string) string {
 }
 
 // validPassword refuses what cannot be typed into a mail program or is guessed at once.
+// CheckPassword tells whether somebody may have such a password. Errors: ErrInvalid.
+func CheckPassword(password string) error { return validPassword(password) }
+
 func validPassword(password string) error {
 	switch {
 	case len([]rune(password)) < minPassword:

@@ -17,7 +17,8 @@ const progressName = "setup.json"
 
 // progress is that file.
 type progress struct {
-	Answers  map[string]string `json:"answers"` // no secrets
+	Answers  map[string]string `json:"answers"`           // no secrets
+	Account  string            `json:"account,omitempty"` // that was made
 	Finished time.Time         `json:"finished,omitzero"`
 
 	data  string

@@ -182,9 +182,14 @@ func New(o Options) (*Run, error) {
 func Questions() []Question {
 	var all []Question
 	for _, s := range Steps() {
-		all = append(all, s.Questions...)
+		list := s.Questions
 		if s.More != nil {
-			all = append(all, s.More(nil)...)
+			list = slices.Concat(list, s.More(nil))
+		}
+		for _, q := range list {
+			if !slices.ContainsFunc(all, func(known Question) bool { return known.Key == q.Key }) {
+				all = append(all, q)
+			}
 		}
 	}
 	return all
@@ -201,7 +206,7 @@ func (r *Run) take() error {
 				return err
 			}
 			if string(name) != was {
-				r.progress.Answers, r.progress.Finished = map[string]string{}, time.Time{}
+				r.progress.Answers, r.progress.Account, r.progress.Finished = map[string]string{}, "", time.Time{}
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"mailstead/account"
 	"mailstead/internal/config"
 	"mailstead/internal/control"
 	"mailstead/message"
@@ -46,7 +47,7 @@ func addressStep() Step {
 				}
 				return a.String(), nil
 			},
-		}},
+		}, passwordQuestion()},
 		Do: func(_ context.Context, r *Run) (Result, error) {
 			return Result{Lines: []string{"You are " + r.address.Unicode() + "."}}, nil
 		},
@@ -149,14 +150,27 @@ func accountStep() Step {
 			_, err := control.Call[control.Account](ctx, r.caller, "account.show", control.Who{Address: r.address.String()})
 			r.known = err == nil
 		},
-		Questions: []Question{{
-			Key: "password", Kind: Secret, Example: "",
-			Title:   "Which password shall it have?",
-			Help:    "Leave it empty and a good one is made and shown once.",
-			When:    func(r *Run) bool { return !r.known },
-			Default: func(*Run) string { return "" },
-		}},
-		Do: addAccount,
+		Questions: []Question{passwordQuestion()}, // where the first answer was not taken
+		Do:        addAccount,
+	}
+}
+
+// passwordQuestion belongs to the address.
+func passwordQuestion() Question {
+	return Question{
+		Key: "password", Kind: Secret,
+		Title: "Which password shall it have?",
+		Help:  "Leave it empty and a good one is made and shown once.",
+		When: func(r *Run) bool {
+			return !r.known && (r.progress.Account == "" || r.progress.Account != r.Answer("address"))
+		},
+		Default: func(*Run) string { return "" },
+		Check: func(_ *Run, text string) (string, error) {
+			if err := account.CheckPassword(text); text != "" && err != nil {
+				return "", mistake("leave it empty and a good one is made", "%s", sentence(err.Error()))
+			}
+			return text, nil
+		},
 	}
 }
 
@@ -169,6 +183,7 @@ func addAccount(ctx context.Context, r *Run) (res Result, err error) {
 		res.Lines = append(res.Lines, "Mail for "+r.domain.Unicode()+" is accepted, and its keys for DKIM are made.")
 	}
 	if r.known {
+		r.progress.Account = r.address.String()
 		res.Lines = append(res.Lines, r.address.Unicode()+" is there already, with the password it has.")
 		return res, nil
 	}
@@ -185,7 +200,7 @@ func addAccount(ctx context.Context, r *Run) (res Result, err error) {
 		}
 		return res, err
 	}
-	r.known = true
+	r.known, r.progress.Account = true, r.address.String()
 	res.Lines = append(res.Lines, "The account "+r.address.Unicode()+" is ready.")
 	if r.Answer("password") == "" {
 		r.made = password

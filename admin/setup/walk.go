@@ -33,6 +33,9 @@ func (r *Run) Walk(ctx context.Context) (ok bool, err error) {
 
 // step walks one. end tells that it was needed and could not be done.
 func (r *Run) step(ctx context.Context, s Step) (ok, end bool, err error) {
+	if ctx.Err() != nil {
+		return false, false, context.Cause(ctx)
+	}
 	r.o.Tell(Event{Step: s.ID, Title: s.Title})
 	if s.Look != nil {
 		s.Look(ctx, r)

@@ -54,6 +54,9 @@ func (p *program) asker() setup.Asker {
 			if err := p.form(ctx, keys, step, []setup.Asked{q}, given); err != nil {
 				return nil, err
 			}
+			if q.Kind != setup.YesNo && q.Valid(given[q.Key]) != nil {
+				return nil, errAskedAway // the input has ended: nothing else gets past the form
+			}
 		}
 		return given, nil
 	}
