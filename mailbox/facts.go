@@ -3,6 +3,7 @@ package mailbox
 import (
 	"encoding/binary"
 	"errors"
+	"slices"
 	"time"
 
 	"mailstead/message"
@@ -19,6 +20,7 @@ import (
 var errFacts = errors.New("damaged facts of a message")
 
 func appendFacts(dst []byte, in *Incoming) []byte {
+	dst = slices.Grow(dst, len(in.Envelope)+len(in.BodyStructure)+len(in.Parts)+len(in.Summary.Preview)+keysLength)
 	dst = appendBytes(dst, appendKeys(nil, &in.Summary))
 	dst = appendBytes(dst, in.Envelope)
 	dst = appendBytes(dst, in.BodyStructure)

@@ -27,17 +27,18 @@ const packMethod = 1
 
 var errPacked = errors.New("damaged packed column")
 
-// Lengths of hash table and match. A match of four bytes costs three.
+// Lengths of hash tables and match. A match of four bytes costs three. The
+// dictionary's table is made once; that of a source is small, since facts are.
 const (
 	packBits  = 12
+	ownBits   = 10
 	packMatch = 4
 )
 
-type packTable [1 << packBits]int32 // position after the last occurrence of a hash, 0 for none
-
-// packDictionaryTable finds the dictionary's strings.
-var packDictionaryTable = sync.OnceValue(func() *packTable {
-	t := new(packTable)
+// packDictionaryTable finds the dictionary's strings: the position after the last
+// occurrence of a hash, 0 for none.
+var packDictionaryTable = sync.OnceValue(func() *[1 << packBits]int32 {
+	t := new([1 << packBits]int32)
 	for i := 0; i+packMatch <= len(packDictionary); i++ {
 		t[packHash(packDictionary[i], packDictionary[i+1], packDictionary[i+2], packDictionary[i+3])] = int32(i + 1)
 	}
@@ -54,18 +55,23 @@ func pack(dst, src []byte) []byte {
 	if len(src) == 0 {
 		return dst
 	}
-	dst = append(dst, packMethod)
+	dst = append(slices.Grow(dst, len(src)/2+packMatch), packMethod)
 	dst = binary.AppendUvarint(dst, uint64(len(src)))
-	table := *packDictionaryTable()
-	start := 0 // of bytes not yet written
+	dictionary := packDictionaryTable()
+	var own [1 << ownBits]int32 // as the dictionary's
+	start := 0                  // of bytes not yet written
 	for i := 0; i+packMatch <= len(src); {
-		slot := &table[packHash(src[i], src[i+1], src[i+2], src[i+3])]
-		at := int(*slot) - 1
-		*slot = int32(len(packDictionary) + i + 1)
-		n := 0
-		if at >= 0 {
+		h := packHash(src[i], src[i+1], src[i+2], src[i+3])
+		slot := &own[h>>(packBits-ownBits)]
+		at, n := len(packDictionary)+int(*slot)-1, 0
+		if *slot != 0 {
 			n = sameBytes(src, at, i)
 		}
+		if n < packMatch && dictionary[h] != 0 {
+			at = int(dictionary[h]) - 1
+			n = sameBytes(src, at, i)
+		}
+		*slot = int32(i + 1)
 		if n < packMatch {
 			i++
 			continue
@@ -75,7 +81,7 @@ func pack(dst, src []byte) []byte {
 		dst = binary.AppendUvarint(dst, uint64(len(packDictionary)+i-at-1))
 		for start = i + n; i < start; i++ {
 			if i+packMatch <= len(src) {
-				table[packHash(src[i], src[i+1], src[i+2], src[i+3])] = int32(len(packDictionary) + i + 1)
+				own[packHash(src[i], src[i+1], src[i+2], src[i+3])>>(packBits-ownBits)] = int32(i + 1)
 			}
 		}
 	}

@@ -25,9 +25,9 @@ type Field struct {
 func ReadHeader(r io.Reader) (Header, error) {
 	br, ok := r.(*bufio.Reader)
 	if !ok {
-		br = bufio.NewReaderSize(r, 4096)
+		br = bufio.NewReaderSize(r, 1024)
 	}
-	var raw []byte
+	raw := make([]byte, 0, 2048)
 	begin := true
 	for {
 		line, err := br.ReadSlice('\n')

@@ -24,6 +24,20 @@ func (s *Store) unnamed() (*os.File, error) {
 	return os.CreateTemp(s.dir, temporary+"*")
 }
 
+// create makes a file under a name that is free: fs.ErrExist. os.OpenFile would
+// try to watch it for readiness, five system calls more for each.
+func create(path string) (*os.File, error) {
+	for {
+		fd, err := unix.Open(path, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+		switch {
+		case err == nil:
+			return os.NewFile(uintptr(fd), path), nil
+		case !errors.Is(err, unix.EINTR):
+			return nil, &os.PathError{Op: "create", Path: path, Err: err}
+		}
+	}
+}
+
 // temporary begins the names of files on file systems without O_TMPFILE; a
 // start removes them.
 const temporary = ".receiving-"

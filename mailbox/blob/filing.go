@@ -190,10 +190,10 @@ func (s *Store) writeEach(jobs []job) error {
 // counts, so a torn file does no harm and is made anew.
 func (s *Store) writeFile(j job, sync bool) error {
 	path := s.path(j.id, j.owner)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := create(path)
 	if errors.Is(err, fs.ErrExist) {
 		if err = os.Remove(path); err == nil {
-			f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+			f, err = create(path)
 		}
 	}
 	if err != nil {
