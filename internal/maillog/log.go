@@ -12,11 +12,16 @@ const maxValue = 512
 // hold no credentials; text from outside is cleaned.
 type Log struct{ Logger *slog.Logger }
 
-// Record implements Sink. An event with Err is a warning.
+// Record implements Sink. An event with Err is a warning. Where an accepted
+// message was put at once is in the trace; its line in the log is that of its
+// coming.
 func (l Log) Record(e Event) {
 	level := slog.LevelInfo
-	if e.Err != "" {
+	switch {
+	case e.Err != "":
 		level = slog.LevelWarn
+	case e.Kind == Delivered && e.Kept && e.QID == 0:
+		level = slog.LevelDebug
 	}
 	ctx := context.Background()
 	if !l.Logger.Enabled(ctx, level) {

@@ -170,13 +170,13 @@ func (db *DB) connect(flags int32) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := "PRAGMA cache_size=-1024;"
+	set := "PRAGMA cache_size=-512;"
 	if flags&lib.SQLITE_OPEN_READWRITE != 0 {
 		// auto_vacuum binds only while the file is empty. Sub-journals of
 		// savepoints stay in memory.
 		set = "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=" + db.o.Synchronous + ";" +
 			"PRAGMA wal_autocheckpoint=0; PRAGMA foreign_keys=1; PRAGMA secure_delete=FAST; PRAGMA temp_store=MEMORY;" +
-			"PRAGMA cache_size=-4096; PRAGMA journal_size_limit=" + fmt.Sprint(logKeep) + ";"
+			"PRAGMA cache_size=-2048; PRAGMA journal_size_limit=" + fmt.Sprint(logKeep) + ";"
 	}
 	if err = c.timeout(10_000); err == nil {
 		err = c.script(set)

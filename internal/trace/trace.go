@@ -48,7 +48,7 @@ type Options struct {
 const (
 	batch   = 256                    // events written in one commit
 	linger  = 500 * time.Millisecond // how long an event may wait for company
-	backlog = 4096                   // events that may wait; more are dropped
+	backlog = 1024                   // events that may wait; more are dropped
 )
 
 // Store is both tables. It is a maillog.Sink.
