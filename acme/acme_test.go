@@ -2,13 +2,18 @@ package acme
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +119,45 @@ func TestStorageSurvivesARestart(t *testing.T) {
 	again, err := second.TLSA(tn.host)
 	if d := cmp.Diff(tlsa, again); d != "" || err != nil {
 		t.Errorf("keys changed: %v (-want +got):\n%s", err, d)
+	}
+}
+
+// TestCertificateThatEndedWhileOff: a server that was off for a long time gets a
+// new certificate of the same key by itself, though the CA does not know the old
+// one any more.
+func TestCertificateThatEndedWhileOff(t *testing.T) {
+	t.Parallel()
+	tn := newTown(t)
+	authority := tn.authority(3600)
+	o := tn.options(t.TempDir())
+	first := tn.open(o)
+	tn.configure(first, settings(authority, DNS))
+	if err := first.Obtain(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	key, err := first.keys.current(tn.host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(o.Dir, "certmagic", "certificates", "*", tn.host, tn.host+".crt"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	end := time.Now().AddDate(0, 0, -100)
+	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(7), NotBefore: end.AddDate(0, 0, -90), NotAfter: end, DNSNames: []string{tn.host}},
+		&x509.Certificate{Subject: pkix.Name{CommonName: "an authority"}}, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(files[0], pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	second := tn.open(o)
+	tn.configure(second, settings(authority, DNS))
+	waitFor(t, "a certificate that holds", func() bool { return time.Now().Before(tn.shown(second, tn.host).NotAfter) })
+	if got := tn.shown(second, tn.host); fingerprint(got.PublicKey) != fingerprint(key.Public()) {
+		t.Error("it has another key: TLSA records are wrong now")
 	}
 }
 

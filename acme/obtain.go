@@ -102,7 +102,7 @@ func (a *authority) attempt(ctx context.Context, s *site, again bool) error {
 	try.cancel = cancel
 	var err error
 	if again {
-		err = s.config.RenewCertAsync(inner, s.name, true)
+		err = a.renewing(s).RenewCertAsync(inner, s.name, true)
 	} else {
 		err = s.config.ObtainCertAsync(inner, s.name)
 	}
@@ -119,6 +119,20 @@ func (a *authority) attempt(ctx context.Context, s *site, again bool) error {
 	}
 	a.c.o.Changed()
 	return nil
+}
+
+// renewing is what asks for a new certificate in the place of one. Its order names
+// the old one (RFC 9773, 5), but not where the CA may not know it any more, or knows
+// that it was replaced: it ended long ago, a backup brought it back, or the order
+// before this one failed. certmagic leaves it out of its own second attempt, which
+// ours never come to.
+func (a *authority) renewing(s *site) *certmagic.Config {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if s.expired || s.tries > 0 {
+		return s.afresh
+	}
+	return s.config
 }
 
 // event is told what certmagic does.
@@ -222,7 +236,7 @@ func (a *authority) dryRun(ctx context.Context, s *site) error {
 	if err != nil {
 		return err
 	}
-	issuer := a.issuer(s, a.set.staging())
+	issuer := a.issuer(s, s.config, a.set.staging())
 	if err := issuer.PreCheck(ctx, []string{s.name}, false); err != nil {
 		return err
 	}

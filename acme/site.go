@@ -24,6 +24,7 @@ var errNoChallenge = errors.New("no challenge is under way for this name")
 type site struct {
 	name   string
 	config *certmagic.Config
+	afresh *certmagic.Config // the same, whose orders name no certificate that they replace
 
 	one sync.Mutex // held by an attempt: one at a time
 
@@ -40,15 +41,21 @@ type site struct {
 
 func (a *authority) newSite(name string) *site {
 	s := &site{name: name}
-	s.config = certmagic.New(a.cache, certmagic.Config{
-		Storage: a.storage, Logger: a.zap, OnEvent: a.event, KeySource: source{a, s},
-	})
-	s.config.Issuers = []certmagic.Issuer{a.issuer(s, a.set.ca())}
+	for _, c := range []struct {
+		to     **certmagic.Config
+		afresh bool
+	}{{&s.config, false}, {&s.afresh, true}} {
+		config := certmagic.New(a.cache, certmagic.Config{
+			Storage: a.storage, Logger: a.zap, OnEvent: a.event, KeySource: source{a, s}, DisableARI: c.afresh,
+		})
+		config.Issuers = []certmagic.Issuer{a.issuer(s, config, a.set.ca())}
+		*c.to = config
+	}
 	return s
 }
 
 // issuer asks one directory, by the challenges that are possible.
-func (a *authority) issuer(s *site, directory string) *certmagic.ACMEIssuer {
+func (a *authority) issuer(s *site, config *certmagic.Config, directory string) *certmagic.ACMEIssuer {
 	t := certmagic.ACMEIssuer{
 		CA: directory, Email: cmp.Or(a.set.Email, nobody), NewAccountFunc: a.contact, Agreed: true, TrustedRoots: a.roots, Logger: a.zap,
 		CertObtainTimeout: 90 * time.Second, DisableDistributedSolvers: true,
@@ -68,7 +75,7 @@ func (a *authority) issuer(s *site, directory string) *certmagic.ACMEIssuer {
 			t.DisableTLSALPNChallenge, t.AltTLSALPNPort = false, d.port
 		}
 	}
-	return certmagic.NewACMEIssuer(s.config, t)
+	return certmagic.NewACMEIssuer(config, t)
 }
 
 // nobody is the name under which certmagic keeps an account without an e-mail

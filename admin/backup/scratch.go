@@ -92,6 +92,7 @@ func check(ctx context.Context, ops *control.Ops, progress func(Progress), found
 				progress(Progress{What: "comparing " + l.At.What})
 			}
 		}
+		out.CloseWithError(lines.Err()) // a line that is too long ends it too
 		done <- lines.Err()
 	}()
 	err := ops.Stream(ctx, "check", control.CheckQuery{}, nil, in)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mailstead/dns/check"
+	"mailstead/internal/maillog"
 )
 
 // Change is the difference between two runs in one finding.
@@ -133,6 +134,7 @@ func Letter(host string, changes []Change) (subject, text string) {
 	var b strings.Builder
 	section := ""
 	for _, c := range changes {
+		c.Sentence, c.Subject = maillog.Clean(c.Sentence, letterLine), maillog.Clean(c.Subject, letterLine)
 		name := "New"
 		switch {
 		case c.Over:
@@ -151,7 +153,7 @@ func Letter(host string, changes []Change) (subject, text string) {
 	}
 	switch n := count["New"] + count["Worse"]; {
 	case n == 1 && len(changes) == 1:
-		subject = strings.TrimSuffix(changes[0].Sentence, ".")
+		subject = strings.TrimSuffix(maillog.Clean(changes[0].Sentence, letterLine), ".")
 	case n > 0:
 		subject = fmt.Sprintf("%d things on %s need you", n, host)
 		if n == 1 {
@@ -163,6 +165,9 @@ func Letter(host string, changes []Change) (subject, text string) {
 	fmt.Fprintf(&b, "This is what changed on %s since the last look. `mailstead doctor` shows\neverything; `mailstead doctor ID --mute REASON` silences one thing.\n", host)
 	return subject, b.String()
 }
+
+// letterLine is the most of a line of a letter that others may have written.
+const letterLine = 900
 
 func writeChange(b *strings.Builder, c Change, host string) {
 	about := ""
@@ -180,7 +185,7 @@ func writeChange(b *strings.Builder, c Change, host string) {
 	fmt.Fprintf(b, "- %s: %s [%s]\n", c.Severity, c.Sentence, c.ID)
 	for _, part := range []struct{ name, text string }{{"About: ", about}, {"Seen: ", c.Evidence}, {"Do: ", c.Fix}, {"Look again: ", c.Recheck}} {
 		for i, line := range strings.Split(strings.TrimSpace(part.text), "\n") {
-			if line == "" {
+			if line = maillog.Clean(line, letterLine); line == "" {
 				continue
 			}
 			name := part.name

@@ -252,3 +252,17 @@ func TestMuteOfOneFinding(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
+
+// TestLetterOfWhatOthersWrote: an answer of the DNS is no second field of a letter
+// and moves no cursor.
+func TestLetterOfWhatOthersWrote(t *testing.T) {
+	t.Parallel()
+	f := check.Finding{ID: "dns.dmarc.error", Subject: "example.org", Severity: check.Problem, Sentence: "The DMARC record says p=\x1b[31mx\r\nBcc: a@b.example, which means nothing.",
+		Evidence: "seen \x1b]0;x\x07\x00 here", Fix: "Replace it."}
+	subject, text := Letter("mail.example.org", []Change{{Finding: f}})
+	for _, c := range subject + strings.ReplaceAll(text, "\n", "") {
+		if c < ' ' {
+			t.Fatalf("%q\n%q", subject, text)
+		}
+	}
+}
