@@ -551,6 +551,23 @@ func TestDomainThatIsAnAlias(t *testing.T) {
 	}
 }
 
+// TestManyExchangers: a zone of somebody else's making fills no page, and is not
+// looked at name by name.
+func TestManyExchangers(t *testing.T) {
+	t.Parallel()
+	p := open(t, keys())
+	var b strings.Builder
+	for i := range 300 {
+		fmt.Fprintf(&b, "@ MX 20 mx%d.elsewhere.test.\n", i)
+	}
+	p.extra = b.String()
+	p.publish()
+	found := p.d.Find(t.Context(), "dns.mx")
+	if len(found) == 0 || found[0].ID != "dns.mx.others" || len(found[0].Sentence) > 300 || !strings.Contains(found[0].Sentence, " and 296 more ") {
+		t.Errorf("%+v", found)
+	}
+}
+
 // TestDomainThatIsNotThere: nothing is said of records that cannot be.
 func TestDomainThatIsNotThere(t *testing.T) {
 	t.Parallel()

@@ -45,14 +45,14 @@ func (d *Domain) host(ctx context.Context) []Finding {
 	case len(have) == 0:
 		f.Severity, f.Sentence = Problem, fmt.Sprintf("The mail host's name %s has no address, so that no mail can reach it.", host)
 	case len(wanted) == 0:
-		f.Severity, f.Sentence = OK, fmt.Sprintf("The mail host's name %s has the address %s.", host, strings.Join(have, ", "))
+		f.Severity, f.Sentence = OK, fmt.Sprintf("The mail host's name %s has the address %s.", host, few(have))
 	case len(strange) == len(have):
 		f.Severity = Problem
-		f.Sentence = fmt.Sprintf("The mail host's name %s points to %s, which is not this machine.", host, strings.Join(strange, ", "))
+		f.Sentence = fmt.Sprintf("The mail host's name %s points to %s, which is not this machine.", host, few(strange))
 		f.Fix = "Replace the address records by these, or, where this machine stands behind a router, name its public address: mailstead dns address ADDRESS."
 	case len(strange) > 0:
 		f.Severity = Warning
-		f.Sentence = fmt.Sprintf("The mail host's name %s also points to %s, which is not this machine.", host, strings.Join(strange, ", "))
+		f.Sentence = fmt.Sprintf("The mail host's name %s also points to %s, which is not this machine.", host, few(strange))
 		f.Fix = "Take out the addresses that are not this machine's: a part of the mail goes there."
 	case len(lacking) > 0:
 		f.Severity = Warning
@@ -93,7 +93,7 @@ func (d *Domain) mx(ctx context.Context) []Finding {
 		f = fine(id, fmt.Sprintf("Mail for the domain goes to %s.", d.Settings.Host.Unicode()), v)
 	case ours:
 		f.Severity = Warning
-		f.Sentence = fmt.Sprintf("A part of the mail goes to %s instead of here.", strings.Join(others, ", "))
+		f.Sentence = fmt.Sprintf("A part of the mail goes to %s instead of here.", few(others))
 		f.ID, f.Fix = id+".others", "Take the other MX records out, unless that host passes mail on to this one."
 	case len(others) == 0:
 		f.ID, f.Sentence = id+".missing", "The domain has no MX record, so that no mail comes."
@@ -110,11 +110,23 @@ func (d *Domain) mx(ctx context.Context) []Finding {
 	}
 	found := []Finding{f}
 	if f.Severity != OK {
-		for _, host := range others {
+		for _, host := range others[:min(len(others), maxNamed)] {
 			found = append(found, d.aliased(ctx, host)...)
 		}
 	}
 	return append(found, d.spread(id, v)...)
+}
+
+// maxNamed is how many of what others wrote a sentence names, and how many are
+// looked at one by one.
+const maxNamed = 4
+
+// few names the first of a list that somebody else may have made long.
+func few(list []string) string {
+	if len(list) <= maxNamed {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:maxNamed], ", "), len(list)-maxNamed)
 }
 
 // aliased finds an exchanger that is an alias (RFC 5321, 5.1).

@@ -25,7 +25,7 @@ func (p *Publisher) Apply(ctx context.Context, d Diff) error {
 	}
 	if len(single) > 1 && p.atomic() {
 		err := p.run(ctx, d, []step{joined(single)})
-		if !errors.Is(err, ErrRefused) {
+		if !errors.Is(err, ErrRefused) || errors.Is(err, errUnseen) {
 			return err
 		}
 		// One record that it does not like is no reason to publish none.
@@ -123,8 +123,8 @@ func partly(err error, finished, all int, bad ...step) error {
 		told.Text = fmt.Sprintf("%s (%d of %d steps are done; not %s)", known.Text, finished, all, strings.Join(names, ", "))
 	}
 	after := "publishing again goes on from here, undo takes back what was done"
-	if finished == 0 {
-		after = "nothing was changed"
+	if finished == 0 && (errors.Is(err, ErrToken) || errors.Is(err, ErrNoZone) || errors.Is(err, ErrCredentials)) {
+		after = "nothing was changed" // of any other failure nobody knows how far the change had got
 	}
 	if told.Next != "" {
 		after = told.Next + "; " + after
@@ -132,6 +132,10 @@ func partly(err error, finished, all int, bad ...step) error {
 	told.Next = after
 	return &told
 }
+
+// errUnseen tells of a change that was taken: made piece by piece it would be no
+// more to be seen.
+var errUnseen = errors.New("not to be seen")
 
 // verify looks until all that was added is there and all that was removed is
 // gone.
@@ -149,7 +153,7 @@ func (p *Publisher) verify(ctx context.Context, zone string, steps []step) error
 			return nil
 		}
 		if try == looks {
-			return &Error{Kind: ErrRefused, Provider: p.Name, Text: fmt.Sprintf("the change was taken, but it does not show: %s %s", wrong[0].Name, wrong[0].Type),
+			return &Error{Kind: ErrRefused, Provider: p.Name, Err: errUnseen, Text: fmt.Sprintf("the change was taken, but it does not show: %s %s", wrong[0].Name, wrong[0].Type),
 				Next: "look again in some minutes; publishing again repeats what is missing"}
 		}
 		if err := wait(ctx, time.Second<<(try-1)); err != nil {

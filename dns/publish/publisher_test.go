@@ -351,6 +351,51 @@ func TestHalfApplied(t *testing.T) {
 }
 
 // A record that the provider refuses does not keep the others back.
+// forgetful takes a whole change and keeps nothing of it.
+type forgetful struct {
+	Provider
+	asked int
+}
+
+func (f *forgetful) atomic() bool { return true }
+
+func (f *forgetful) ReplaceRecords(context.Context, string, []libdns.Record, []libdns.Record) error {
+	f.asked++
+	return nil
+}
+
+// TestChangeThatDoesNotShow: what was taken as a whole is not asked for again
+// piece by piece.
+func TestChangeThatDoesNotShow(t *testing.T) {
+	t.Parallel()
+	m := &memory{}
+	p := at(t, m)
+	f := &forgetful{Provider: p.Provider}
+	p.Provider = f
+	d, err := p.Plan(t.Context(), "example.org", wants(usual...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Apply(t.Context(), d); !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "does not show") || f.asked != 1 {
+		t.Errorf("asked %d times: %v", f.asked, err)
+	}
+}
+
+// TestFailureInTheFirstStep: nobody can say that nothing was changed.
+func TestFailureInTheFirstStep(t *testing.T) {
+	t.Parallel()
+	m := &memory{fail: 1}
+	p := at(t, m)
+	d, err := p.Plan(t.Context(), "example.org", wants(usual...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e *Error
+	if err := p.Apply(t.Context(), d); !errors.As(err, &e) || strings.Contains(e.Next, "nothing was changed") || !strings.Contains(e.Next, "goes on from here") {
+		t.Errorf("%+v", e)
+	}
+}
+
 // TestSeveralSPF: of two records the milder end stays, in whatever order they come.
 func TestSeveralSPF(t *testing.T) {
 	t.Parallel()
