@@ -17,9 +17,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/letsencrypt/pebble/v2/ca"
+	"github.com/letsencrypt/pebble/v2/core"
 	"github.com/letsencrypt/pebble/v2/db"
 	"github.com/letsencrypt/pebble/v2/va"
 	"github.com/letsencrypt/pebble/v2/wfe"
@@ -44,6 +46,10 @@ type Authority struct {
 	server *httptest.Server
 	spoil  atomic.Pointer[func(http.ResponseWriter, *http.Request) bool]
 	orders atomic.Int32
+
+	store     *db.MemoryStore
+	mu        sync.Mutex
+	finalized []string // under mu: ids of orders not looked at by index
 }
 
 // Environment makes Pebble quick and predictable. It reads its environment when
@@ -58,7 +64,10 @@ func Environment() {
 	}
 }
 
-const newOrder = "/order-plz"
+const (
+	newOrder = "/order-plz"
+	finalize = "/finalize-order/"
+)
 
 // New makes an authority and begins to serve it. Its web server calls itself
 // example.com too, for a world in which that name leads to it. It panics where
@@ -73,10 +82,16 @@ func New(o Options) *Authority {
 	validator := va.New(quiet, o.HTTP, o.TLS, false, o.Resolver, store)
 	front := wfe.New(quiet, store, validator, issuer, []string{o.CAA}, false, false, 0, 0)
 	mux := front.Handler()
-	a := &Authority{CA: x509.NewCertPool()}
+	a := &Authority{CA: x509.NewCertPool(), store: store}
 	a.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if id, ok := strings.CutPrefix(r.URL.Path, finalize); ok {
+			a.mu.Lock()
+			a.finalized = append(a.finalized, id)
+			a.mu.Unlock()
+		}
 		if r.URL.Path == newOrder {
 			a.orders.Add(1)
+			a.index()
 		}
 		if f := a.spoil.Load(); f == nil || !(*f)(w, r) {
 			mux.ServeHTTP(w, r)
@@ -97,6 +112,36 @@ func New(o Options) *Authority {
 	a.Root = string(issuer.GetRootCert(0).PEM())
 	a.CA.AppendCertsFromPEM([]byte(a.Root))
 	return a
+}
+
+// index makes Pebble find every order by the certificate that came of it. An
+// order that replaces one names it by the octets of its serial number (RFC 9773,
+// 4.1), of which the first is 0 where the second has its highest bit set; Pebble
+// looks for the number, and refuses one renewal in 256.
+func (a *Authority) index() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var wait []string
+	for _, id := range a.finalized {
+		o := a.store.GetOrderByID(id)
+		if o == nil {
+			continue
+		}
+		o.RLock()
+		account, order, cert := o.AccountID, o.Order, o.CertificateObject
+		o.RUnlock()
+		if cert == nil {
+			wait = append(wait, id)
+			continue
+		}
+		if cert.Cert.SerialNumber.Bytes()[0] < 0x80 {
+			continue
+		}
+		octets := *cert
+		octets.ID = "00" + cert.ID
+		_ = a.store.AddOrderByIssuedSerial(&core.Order{ID: id, AccountID: account, Order: order, CertificateObject: &octets}) // it has one
+	}
+	a.finalized = wait
 }
 
 // Close ends it: from now on it cannot be reached.

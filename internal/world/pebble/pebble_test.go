@@ -5,9 +5,13 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"io"
+	"math/big"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/letsencrypt/pebble/v2/core"
 )
 
 // TestAuthority asks for the directory and a nonce, and for an order while the
@@ -58,5 +62,36 @@ func TestAuthority(t *testing.T) {
 	}
 	if a.Orders() != 2 {
 		t.Errorf("%d orders", a.Orders())
+	}
+}
+
+// One renewal in 256 was refused: the order that it replaces was not found.
+func TestSerialNumbersWithTheirHighestBit(t *testing.T) {
+	t.Parallel()
+	a := New(Options{Resolver: "127.0.0.1:1", HTTP: 1, TLS: 1})
+	t.Cleanup(a.Close)
+	for id, serial := range map[string]int64{"high": 0x8cd1d56221b83a, "low": 0x0cd1d56221b83a} {
+		hex := strconv.FormatInt(serial, 16)
+		if len(hex)%2 == 1 {
+			hex = "0" + hex
+		}
+		o := &core.Order{ID: id, AccountID: "us", CertificateObject: &core.Certificate{ID: hex, Cert: &x509.Certificate{SerialNumber: big.NewInt(serial)}}}
+		if _, err := a.store.AddOrder(o); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.store.AddOrderByIssuedSerial(o); err != nil {
+			t.Fatal(err)
+		}
+		a.finalized = append(a.finalized, id)
+	}
+	a.finalized = append(a.finalized, "unknown")
+	a.index()
+	for serial, want := range map[string]bool{"008cd1d56221b83a": true, "8cd1d56221b83a": true, "0cd1d56221b83a": true, "000cd1d56221b83a": false} {
+		if _, err := a.store.GetOrderByIssuedSerial(serial); (err == nil) != want {
+			t.Errorf("%s: %v", serial, err)
+		}
+	}
+	if len(a.finalized) != 0 {
+		t.Errorf("left: %v", a.finalized)
 	}
 }
