@@ -137,15 +137,33 @@ func (s *Source) keys(ctx context.Context, z *zone.Settings) error {
 	return nil
 }
 
-// WithLive adds the SPF records that the DNS has today, so that publishing ours
-// takes nothing away. An answer that cannot be had is an error: publishing
-// without it could.
+// WithLive adds the SPF records that the DNS has today, and its DMARC policy where
+// nobody has chosen one here, so that publishing ours takes nothing away. An answer
+// that cannot be had is an error: publishing without it could.
 func (s *Source) WithLive(ctx context.Context, z zone.Settings) (zone.Settings, error) {
 	var err error
 	if z.ExistingSPF, err = s.spf(ctx, z.Domain, z.ExistingSPF); err == nil && z.HostInDomain() {
 		z.ExistingHostSPF, err = s.spf(ctx, z.Host, z.ExistingHostSPF)
 	}
+	if err == nil && z.DMARC.Policy == "" {
+		z.DMARC.Policy, err = s.dmarc(ctx, z.Domain)
+	}
 	return z, err
+}
+
+// dmarc is the policy that the DNS has; "" where that is none.
+func (s *Source) dmarc(ctx context.Context, name message.Domain) (string, error) {
+	texts, _, err := s.Resolver.LookupTXT(ctx, "_dmarc."+string(name))
+	if err != nil && !errors.Is(err, dns.ErrNotExist) {
+		return "", fmt.Errorf("look for a DMARC record of %s: %w", name.Unicode(), err)
+	}
+	policy := ""
+	for _, t := range texts {
+		if p := zone.PolicyOf(t); p != "" && p != "none" {
+			policy = p
+		}
+	}
+	return policy, nil
 }
 
 func (s *Source) spf(ctx context.Context, name message.Domain, known []string) ([]string, error) {

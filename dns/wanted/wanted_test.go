@@ -102,6 +102,20 @@ func TestSettings(t *testing.T) {
 	if got := zone.SPF(z); got != "v=spf1 a:mail.example.test include:relay.test include:old.test -all" {
 		t.Error(got)
 	}
+	// A strict policy of before stays where nobody has chosen one here.
+	if err := w.Zone("example.test", `_dmarc TXT "v=DMARC1; p=Reject; rua=mailto:x@example.test"`+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	if s.Resolver, err = dns.New(w.Resolver()); err != nil {
+		t.Fatal(err)
+	}
+	if chosen, err := s.WithLive(ctx, z); err != nil || chosen.DMARC.Policy != "quarantine" {
+		t.Errorf("chosen: %q, %v", chosen.DMARC.Policy, err)
+	}
+	z.DMARC.Policy = ""
+	if live, err := s.WithLive(ctx, z); err != nil || live.DMARC.Policy != "reject" {
+		t.Errorf("not chosen: %q, %v", live.DMARC.Policy, err)
+	}
 	w.Fail("example.test", world.ServFail)
 	if s.Resolver, err = dns.New(w.Resolver()); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,10 @@
 package zone
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // Stage is a step of the way to a strict policy.
 type Stage struct {
@@ -19,6 +23,39 @@ func (d DMARC) Plan() []Stage {
 		{d.Started.Add(14 * day), "quarantine", "Reports show only what you know: forged mail goes to Junk."},
 		{d.Started.Add(42 * day), "reject", "Four quiet weeks later: forged mail is refused."},
 	}
+}
+
+// PolicyOf is the policy of a DMARC record; "" where the text is none, or says
+// nothing that is known.
+func PolicyOf(record string) string {
+	version, rest, _ := strings.Cut(record, ";")
+	if strings.Join(strings.Fields(version), "") != "v=DMARC1" {
+		return ""
+	}
+	for tag := range strings.SplitSeq(rest, ";") {
+		name, value, _ := strings.Cut(tag, "=")
+		if strings.EqualFold(strings.TrimSpace(name), "p") {
+			if value = strings.ToLower(strings.TrimSpace(value)); rank(value) >= 0 {
+				return value
+			}
+			return ""
+		}
+	}
+	return ""
+}
+
+// rank orders policies by strictness; -1 is none of them.
+func rank(policy string) int {
+	return slices.Index([]string{"none", "quarantine", "reject"}, policy)
+}
+
+// Behind gives the policy whose date has come where the present one is milder;
+// "" where it is not.
+func (d DMARC) Behind(now time.Time) string {
+	if due := d.Due(now).Policy; rank(due) > max(0, rank(d.Policy)) {
+		return due
+	}
+	return ""
 }
 
 // Due is the last stage whose date has come.

@@ -237,3 +237,25 @@ func TestPolicyFile(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestPlanIsBehindOnlyWhenMilder: whoever is strict early is not sent back.
+func TestPlanIsBehindOnlyWhenMilder(t *testing.T) {
+	t.Parallel()
+	began := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		policy string
+		days   int
+		want   string
+	}{{"", 1, ""}, {"none", 1, ""}, {"reject", 1, ""}, {"", 15, "quarantine"}, {"quarantine", 15, ""}, {"reject", 15, ""}, {"quarantine", 60, "reject"}, {"reject", 60, ""}} {
+		if got := (zone.DMARC{Policy: c.policy, Started: began}).Behind(began.AddDate(0, 0, c.days)); got != c.want {
+			t.Errorf("p=%s after %d days: %q, want %q", c.policy, c.days, got, c.want)
+		}
+	}
+	for text, want := range map[string]string{
+		"v=DMARC1; p=reject": "reject", "v = DMARC1 ;rua=mailto:a@b.c; P = None": "none", "v=DMARC1;p=maybe": "", "v=spf1 p=reject": "", "p=reject; v=DMARC1": "", "": "",
+	} {
+		if got := zone.PolicyOf(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}

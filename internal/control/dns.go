@@ -68,7 +68,7 @@ type DomainRecords struct {
 	Host    string        `json:"host"`
 	Outside []zone.Record `json:"outside,omitempty"` // the host's own, where its name lies in no domain of ours
 	Plan    []zone.Stage  `json:"dmarc_plan"`
-	Due     string        `json:"dmarc_due,omitempty"` // the policy whose date has come, where another is published
+	Due     string        `json:"dmarc_due,omitempty"` // the policy whose date has come, where a milder one is chosen
 	Notes   []string      `json:"notes,omitempty"`
 }
 
@@ -144,9 +144,7 @@ func (o *Ops) dnsRecords(ctx context.Context, name message.Domain, offline bool)
 		v.Outside = zone.HostRecords(z)
 	}
 	v.Plan = z.DMARC.Plan()
-	if due := z.DMARC.Due(time.Now()); due.Policy != z.DMARC.Policy && !(due.Policy == "none" && z.DMARC.Policy == "") {
-		v.Due = due.Policy
-	}
+	v.Due = z.DMARC.Behind(time.Now())
 	return v, err
 }
 
