@@ -81,7 +81,7 @@ func (c cloudflare) id(ctx context.Context, zone string) (string, error) {
 		return "", err
 	}
 	for _, z := range a.Result {
-		if z.Name == zone {
+		if ascii(z.Name) == zone {
 			c.ids.Store(zone, z.ID)
 			return z.ID, nil
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/libdns/libdns"
 
 	"mailstead/dns/zone"
+	"mailstead/message"
 )
 
 // normal writes a record's data in one way, so that equal ones are equal: names
@@ -62,7 +63,7 @@ func numbers(fields []string) []string {
 
 // hostName is a name in data: lower case, one final dot.
 func hostName(s string) string {
-	return strings.TrimRight(strings.ToLower(strings.TrimSpace(s)), ".") + "."
+	return ascii(strings.TrimRight(strings.TrimSpace(s), ".")) + "."
 }
 
 // wire is the presentation form that most providers take: TXT quoted, in
@@ -120,9 +121,23 @@ func expand(all []libdns.RR) []libdns.Record {
 // seconds is a time to live as providers take it.
 func seconds(d time.Duration, least int) int { return max(int(d/time.Second), least) }
 
+// ascii is a name in A-labels and lower case: some providers show people, and
+// programs, the letters of an internationalised name.
+func ascii(name string) string {
+	for i := range len(name) {
+		if name[i] >= 0x80 {
+			if d, err := message.ParseDomain(name); err == nil {
+				return string(d)
+			}
+			break
+		}
+	}
+	return strings.ToLower(name)
+}
+
 // relative is a name inside of a zone, "@" for the zone itself.
 func relative(name, zone string) string {
-	name, zone = strings.ToLower(strings.TrimSuffix(name, ".")), strings.ToLower(strings.TrimSuffix(zone, "."))
+	name, zone = ascii(strings.TrimSuffix(name, ".")), ascii(strings.TrimSuffix(zone, "."))
 	if name == zone || name == "" {
 		return "@"
 	}

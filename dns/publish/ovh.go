@@ -107,7 +107,7 @@ func (o ovh) FindZone(ctx context.Context, name string) (string, error) {
 		return "", err
 	}
 	for _, zone := range parents(name) {
-		if slices.Contains(zones, zone) {
+		if slices.ContainsFunc(zones, func(z string) bool { return ascii(z) == zone }) {
 			return zone, nil
 		}
 	}

@@ -88,7 +88,7 @@ func (p porkbun) FindZone(ctx context.Context, name string) (string, error) {
 			return "", err
 		}
 		for _, d := range a.Domains {
-			owned[strings.ToLower(d.Domain)] = true
+			owned[ascii(d.Domain)] = true
 		}
 		if len(a.Domains) < 1000 {
 			break
