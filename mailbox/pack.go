@@ -64,12 +64,11 @@ func pack(dst, src []byte) []byte {
 		h := packHash(src[i], src[i+1], src[i+2], src[i+3])
 		slot := &own[h>>(packBits-ownBits)]
 		at, n := len(packDictionary)+int(*slot)-1, 0
-		if *slot != 0 {
+		if *slot != 0 && src[*slot-1] == src[i] {
 			n = sameBytes(src, at, i)
 		}
-		if n < packMatch && dictionary[h] != 0 {
-			at = int(dictionary[h]) - 1
-			n = sameBytes(src, at, i)
+		if d := int(dictionary[h]) - 1; n < packMatch && d >= 0 && packDictionary[d] == src[i] {
+			at, n = d, sameBytes(src, d, i)
 		}
 		*slot = int32(i + 1)
 		if n < packMatch {

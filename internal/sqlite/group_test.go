@@ -332,3 +332,69 @@ func TestGoexitAnswersEverybody(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// waitIdle waits until nobody writes, so that the next caller does it himself.
+func waitIdle(db *DB) {
+	for idle := false; !idle; runtime.Gosched() {
+		db.mu.Lock()
+		idle = db.idle
+		db.mu.Unlock()
+	}
+}
+
+// Who runs his own fn is told what came of it, whatever his context says.
+func TestAloneIsToldTheOutcome(t *testing.T) {
+	t.Parallel()
+	db := openKV(t, Options{})
+	waitIdle(db)
+	ctx, cancel := context.WithCancel(context.Background())
+	if err := db.Update(ctx, func(tx *Tx) error { cancel(); return put("row")(tx) }); err != nil {
+		t.Error(err)
+	}
+	if n := count(t, db); n != 1 {
+		t.Errorf("%d rows", n)
+	}
+	if err := db.Update(ctx, put("dropped")); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
+
+// What comes while a caller writes is the writer's, when it does not fit into the batch.
+func TestWriterFollowsCaller(t *testing.T) {
+	t.Parallel()
+	db := openKV(t, Options{})
+	waitIdle(db)
+	release := hold(db)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			large := make([]byte, batchBytes)
+			large[0] = byte(i)
+			if err := db.Update(context.Background(), put(large)); err != nil {
+				t.Errorf("caller %d: %v", i, err)
+			}
+		})
+		waitQueue(db, i+1)
+	}
+	release()
+	wg.Wait()
+	if n := count(t, db); n != 8 {
+		t.Errorf("%d rows", n)
+	}
+	waitIdle(db)
+}
+
+// A caller whose fn ends his goroutine leaves the place to nobody.
+func TestGoexitAlone(t *testing.T) {
+	t.Parallel()
+	db := openKV(t, Options{})
+	waitIdle(db)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		db.Update(context.Background(), func(*Tx) error { runtime.Goexit(); return nil })
+	})
+	wg.Wait()
+	if err := db.Update(context.Background(), put("after")); !errors.Is(err, ErrFailed) {
+		t.Error(err)
+	}
+}
