@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -95,8 +96,12 @@ func newRegistrar(t *testing.T, w *world.World, origin string, there ...publish.
 	}
 	r.program = filepath.Join(t.TempDir(), "hook")
 	script := fmt.Sprintf("#!/bin/sh\n%s=%s exec '%s'\n", zoneAt, l.Addr(), self)
-	if err := os.WriteFile(r.program, []byte(script), 0o700); err != nil {
-		t.Fatal(err)
+	// A shell writes it: no other test's child can hold the file open for writing
+	// while it is run, which Linux refuses.
+	c := exec.Command("/bin/sh", "-c", `cat >"$0" && chmod 700 "$0"`, r.program)
+	c.Stdin = strings.NewReader(script)
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 	if err := r.show(); err != nil {
 		t.Fatal(err)
@@ -247,7 +252,7 @@ command = %q
 	if !strings.Contains(mail, "read in your INBOX") || !strings.Contains(mail, "dave@elsewhere.test has left") {
 		t.Errorf("mail: %s", mail)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	got, err := friend.Wait(ctx, 1)
 	if err != nil {
@@ -314,7 +319,7 @@ func walkWorld(t *testing.T, w *world.World, dir string, given map[string]string
 	server := &house{world: w}
 	events := map[string]setup.Event{}
 	r, err := setup.New(setup.Options{
-		Config: cfg, ConfigFile: file, Given: given, Server: server, Password: func() string { return "not needed" }, Wait: 30 * time.Second,
+		Config: cfg, ConfigFile: file, Given: given, Server: server, Password: func() string { return "not needed" }, Wait: 2 * time.Minute,
 		Tell: func(e setup.Event) {
 			if e.Ended {
 				events[e.Step] = e
