@@ -163,6 +163,9 @@ func hostStep() Step {
 			Help:  "It stands behind a router, so that it does not know. It is the router's address, as the router's page tells; leave it empty for later.",
 			When:  func(r *Run) bool { return len(r.public) == 0 },
 			Default: func(r *Run) string {
+				if r.o.Ask == nil {
+					return "" // what the DNS has may be another machine's: somebody must say so
+				}
 				short, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 				defer cancel()
 				return strings.Join(r.published(short), ", ")

@@ -43,8 +43,33 @@ func runChecks(ctx context.Context, r *Run) (res Result, err error) {
 		}
 		res.Findings = append(res.Findings, f)
 	}
+	if r.shown && !r.yes("entered") {
+		res.Findings = r.notEntered(res.Findings)
+	}
 	res.Lines = []string{fmt.Sprintf("%d things are as they should be.", well)}
 	return res, nil
+}
+
+// notEntered makes one finding of all records that are missing because the person
+// has just been shown them.
+func (r *Run) notEntered(found []check.Finding) []check.Finding {
+	missing := 0
+	found = slices.DeleteFunc(found, func(f check.Finding) bool {
+		toCome := strings.HasPrefix(f.ID, "dns.") && len(f.Records) > 0
+		if toCome {
+			missing += len(f.Records)
+		}
+		return toCome
+	})
+	if missing == 0 {
+		return found
+	}
+	return append(found, check.Finding{
+		ID: "setup.records", Subject: r.domain.Unicode(), Severity: check.Warning,
+		Sentence: fmt.Sprintf("%d records are not in the DNS yet.", missing),
+		Fix:      fmt.Sprintf("Enter what was shown above (`mailstead dns show %s` shows it again), then `mailstead setup` goes on.", r.domain.Unicode()),
+		Recheck:  "mailstead dns check " + string(r.domain),
+	})
 }
 
 func mailStep() Step {

@@ -377,6 +377,46 @@ func TestAskedAgain(t *testing.T) {
 	}
 }
 
+// TestSmartHostIsOffered where port 25 is closed, and asked again when it refuses.
+func TestSmartHostIsOffered(t *testing.T) {
+	t.Parallel()
+	w := newWalk(t, map[string]string{"domain": "example.org", "address": "you", "password": "", "dns": "cloudflare", "credentials.token": "secret"})
+	w.say("doctor.run", []check.Finding{{ID: "net.outgoing.ipv4", Severity: check.Problem, Sentence: "Port 25 is blocked.", Fix: "Ask."}})
+	var tried []string
+	w.office.sick["smarthost.set"] = func(raw json.RawMessage) (any, error) {
+		var in control.SmartHostChange
+		if err := json.Unmarshal(raw, &in); err != nil {
+			return nil, err
+		}
+		if tried = append(tried, in.Username+" "+in.Password); len(tried) == 1 {
+			return nil, &control.Error{Kind: control.Invalid, Text: "it does not take these credentials"}
+		}
+		return control.SmartHost{Host: in.Host, Port: 587, Include: []string{"spf.example.net"}}, nil
+	}
+	published := 0
+	w.office.sick["dns.publish"] = func(json.RawMessage) (any, error) { published++; return publish.Diff{}, nil }
+	w.Ask = func(_ context.Context, _ Step, list []Asked) (map[string]string, error) {
+		for _, q := range list {
+			w.asked = append(w.asked, q.Key)
+		}
+		return map[string]string{"outgoing": "smarthost", "smarthost.host": "smtp.example.net", "smarthost.user": "us", "smarthost.password": fmt.Sprint("try ", len(tried))}, nil
+	}
+	w.run(t)
+	round := []string{"outgoing", "smarthost.host", "smarthost.user", "smarthost.password"}
+	if d := cmp.Diff(slices.Concat(round, round), w.asked); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"us try 0", "us try 1"}, tried); d != "" {
+		t.Error(d)
+	}
+	if e := w.events["outgoing"]; !e.OK || !slices.Contains(e.Lines, "The SPF record includes spf.example.net.") {
+		t.Errorf("%+v", e)
+	}
+	if published != 3 { // the records, what certificates made known, SPF
+		t.Errorf("published %d times", published)
+	}
+}
+
 // TestLetter: the provider is told what it needs to know.
 func TestLetter(t *testing.T) {
 	t.Parallel()

@@ -238,9 +238,11 @@ func (o *setupPrinter) tell(e setup.Event) {
 			printForms(o.p, o.p.out, d)
 		}
 	}
-	for _, f := range e.Findings {
-		if f.Muted == "" {
-			printFinding(o.p, o.p.out, f)
+	for _, severity := range []check.Severity{check.Problem, check.Warning, check.Info} {
+		for _, f := range e.Findings {
+			if f.Muted == "" && f.Severity == severity {
+				printFinding(o.p, o.p.out, f)
+			}
 		}
 	}
 	if e.Step == "programs" && o.settings != nil && o.settings.Page != "" && lively {
