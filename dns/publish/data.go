@@ -126,10 +126,15 @@ func seconds(d time.Duration, least int) int { return max(int(d/time.Second), le
 func ascii(name string) string {
 	for i := range len(name) {
 		if name[i] >= 0x80 {
-			if d, err := message.ParseDomain(name); err == nil {
-				return string(d)
+			bare, star := strings.CutPrefix(name, "*.")
+			d, err := message.ParseDomain(bare)
+			if err != nil {
+				break
 			}
-			break
+			if star {
+				return "*." + string(d)
+			}
+			return string(d)
 		}
 	}
 	return strings.ToLower(name)

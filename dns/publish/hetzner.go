@@ -75,7 +75,7 @@ func (h hetzner) FindZone(ctx context.Context, name string) (string, error) {
 			Zone struct{ Name string } `json:"zone"`
 		}
 		_, err := h.do(ctx, http.MethodGet, "/zones/"+url.PathEscape(zone), nil, &a)
-		if err == nil && a.Zone.Name != zone {
+		if err == nil && ascii(a.Zone.Name) != zone {
 			err = h.noZone(zone)
 		}
 		return err

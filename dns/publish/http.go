@@ -21,7 +21,7 @@ const (
 	attempts   = 4                // of one request
 	patience   = 45 * time.Second // longest wait that a provider may ask for; more is an error that says so
 	maxAnswer  = 16 << 20
-	maxPages   = 1000
+	maxPages   = 250
 	maxSaying  = 300 // of a provider's own words in an error
 	reqTimeout = 30 * time.Second
 )

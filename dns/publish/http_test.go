@@ -327,6 +327,22 @@ func TestHostedBy(t *testing.T) {
 	}
 }
 
+// TestNamesWithLetters: a provider that writes bücher for xn--bcher-kva means the
+// same.
+func TestNamesWithLetters(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"_dmarc.BÜCHER.example": "_dmarc", "bücher.example": "@", "mail.xn--bcher-kva.example.": "mail", "*.bücher.example": "*",
+	} {
+		if got := relative(name, "xn--bcher-kva.example"); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	if got := normal(libdns.RR{Name: "@", Type: "MX", Data: "010 Mail.Bücher.example"}).Data; got != "10 mail.xn--bcher-kva.example." {
+		t.Error(got)
+	}
+}
+
 func TestNormal(t *testing.T) {
 	t.Parallel()
 	for _, tc := range [][3]string{
