@@ -55,6 +55,8 @@ func explainOpen(err error, cfg config.Config) error {
 	case errors.Is(err, sqlite.ErrReadOnly):
 		return hinted{fmt.Errorf("the database in %s may not be written", cfg.Data),
 			"see whom it belongs to (`ls -l " + cfg.Data + "`), and run this as the server's user or as root"}
+	case errors.Is(err, sqlite.ErrFull), errors.Is(err, unix.ENOSPC):
+		return hinted{fmt.Errorf("there is no room for the data in %s: the disk is full", cfg.Data), "make room on the disk that holds it, or name another directory with --data"}
 	case errors.Is(err, os.ErrPermission):
 		return hinted{err, "run this as the server's user or as root, or name another directory with --data"}
 	}
