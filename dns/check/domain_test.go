@@ -73,7 +73,7 @@ func open(t *testing.T, keys []zone.DKIMKey) *place {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.Dial, client.Timeout = w.Dial, 300*time.Millisecond
+	client.Dial, client.Timeout = w.Dial, 2*time.Second // twice is within EachLimit
 	p.policy = func(out http.ResponseWriter) {
 		out.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		fmt.Fprint(out, p.d.Settings.MTASTSPolicy())
