@@ -178,6 +178,9 @@ func New(o Options) (*Run, error) {
 	return r, r.progress.save() // what cannot be kept is told before anything is asked
 }
 
+// Finished tells whether a walk has gone all the way before.
+func (r *Run) Finished() bool { return !r.progress.Finished.IsZero() }
+
 // Questions are all that can be answered, in their order.
 func Questions() []Question {
 	var all []Question

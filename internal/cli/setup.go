@@ -95,6 +95,10 @@ func (c *setupCommand) walk(p *program, o setup.Options, out *setupPrinter, serv
 	if err != nil {
 		return explainOpen(err, o.Config)
 	}
+	if o.Ask != nil && !r.Finished() {
+		fmt.Fprint(p.err, "Three questions, and the rest is done for you; Ctrl-C leaves, and `mailstead setup` goes on there.\n"+
+			"Certificates come from Let's Encrypt, to whose terms you agree: letsencrypt.org/repository\n\n")
+	}
 	ok, err := r.Walk(p.ctx)
 	switch {
 	case errors.As(err, &wrong):
