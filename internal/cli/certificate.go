@@ -21,7 +21,10 @@ type certificateCommand struct {
 type certificateList struct{}
 
 func (certificateList) Help() string {
-	return `Example:
+	return `Shows each name's certificate, who issued it and until when it is good; for a name
+without one the reason, and what to do. The exit status is 1 while one is missing.
+
+Example:
   mailstead certificate list`
 }
 
@@ -184,6 +187,6 @@ func (c *certificateRoll) Run(p *program) error {
 		return err
 	}
 	return p.show(v, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: the next key is in use. Publish the new TLSA records: `mailstead dns show`.\n", clean(strings.Join(c.Name, ", ")))
+		fmt.Fprintf(w, "%s: the next key is in use. Where Mailstead publishes your records the new TLSA records follow by themselves; else: `mailstead dns show`.\n", clean(strings.Join(c.Name, ", ")))
 	})
 }
