@@ -139,6 +139,10 @@ func (b *Letterbox) serve(w http.ResponseWriter, r *http.Request) {
 		b.Log.Warn("letter not taken", "uid", r.Context().Value(uidKey{}), "err", err)
 		sent = Sent{Reply: smtp.LocalError.String()}
 	}
+	if sent.MID == "" {
+		// Whoever is still writing would see a broken pipe and not the answer.
+		_, _ = io.Copy(io.Discard, r.Body)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	if err := json.NewEncoder(w).Encode(sent); err != nil {
 		b.Log.Warn("letterbox answer not written", "err", err)
@@ -152,6 +156,9 @@ func (b *Letterbox) take(w http.ResponseWriter, r *http.Request) (Sent, error) {
 	}
 	body := bufio.NewReader(http.MaxBytesReader(w, r.Body, b.Pickup.MaxSize()+maxLetter))
 	line, err := readLine(body, maxLetter)
+	if errors.Is(err, errLongLine) {
+		return Sent{Reply: submission.TooManyRecipients.String()}, nil
+	}
 	if err != nil {
 		return Sent{}, err
 	}
@@ -176,6 +183,9 @@ func UserOf(uid int) submission.User {
 	return u
 }
 
+// errLongLine: nothing but recipients makes a Letter as long as that.
+var errLongLine = errors.New("line too long")
+
 func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 	var line []byte
 	for {
@@ -187,7 +197,7 @@ func readLine(r *bufio.Reader, limit int) ([]byte, error) {
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return nil, err
 		case len(line) > limit:
-			return nil, errors.New("line too long")
+			return nil, errLongLine
 		}
 	}
 }

@@ -9,8 +9,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"mailstead/internal/office"
@@ -109,6 +111,28 @@ func TestLetterCutShort(t *testing.T) {
 	}
 	if mail := o.Mail("alice", "INBOX"); len(mail) != 0 {
 		t.Error(mail)
+	}
+}
+
+// TestRefusedWhileWriting: a program that is not done with writing gets the
+// answer, not a broken pipe that says to try again.
+func TestRefusedWhileWriting(t *testing.T) {
+	t.Parallel()
+	_, b := letterbox(t)
+	root := submission.Letter{Recipients: []string{"root"}}
+	for name, c := range map[string]struct {
+		l      submission.Letter
+		size   int
+		status string
+	}{
+		"header too big":      {root, 4 << 20, "5.3.4"},
+		"too many recipients": {submission.Letter{Recipients: slices.Repeat([]string{"someone@example.com"}, 100_000)}, 4 << 20, "5.5.3"},
+	} {
+		text := strings.Repeat("x", c.size)
+		sent, err := Hand(t.Context(), b.Path, c.l, iotest.HalfReader(strings.NewReader(text)), int64(len(text)))
+		if r := sent.Refused(); err != nil || r.Status != c.status {
+			t.Errorf("%s: %+v, %v", name, sent, err)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ func (t *handed) recipients(ctx context.Context) (smtp.Reply, error) {
 	case len(list) == 0:
 		return noRecipient, nil
 	case len(list) > maxRecipients:
-		return manyRcpts, nil
+		return TooManyRecipients, nil
 	}
 	home, err := t.home(ctx)
 	if err != nil {

@@ -103,13 +103,16 @@ type Letter struct {
 var (
 	noRecipient  = smtp.Reply{Code: 554, Status: "5.5.1", Text: "nobody is named to send this to"}
 	badRecipient = smtp.Reply{Code: 501, Status: "5.1.3", Text: "not an address"}
-	manyRcpts    = smtp.Reply{Code: 452, Status: "4.5.3", Text: "too many recipients"}
 	badReverse   = smtp.Reply{Code: 501, Status: "5.1.7", Text: "the sender is not an address"}
 	foreign      = smtp.Reply{Code: 550, Status: "5.7.1", Text: "only root may write as an address that is not of this server"}
 	noOperator   = smtp.Reply{Code: 451, Status: "4.3.5", Text: "there is no account yet that mail for this machine's users could reach"}
 	busyUser     = smtp.Reply{Code: 450, Status: "4.7.0", Text: "this user has written to too many recipients, try again later"}
 	largeMail    = smtp.Reply{Code: 552, Status: "5.3.4", Text: "the message is too big"}
 )
+
+// TooManyRecipients refuses for good, unlike 452 in a session, where the others
+// may be named in the next transaction: here all get the message, or none.
+var TooManyRecipients = smtp.Reply{Code: 550, Status: "5.5.3", Text: "too many recipients: 1000 is the most for one message"}
 
 const maxRecipients = 1000 // RFC 5321, 4.5.3.1.8 asks for 100 at least
 

@@ -98,6 +98,7 @@ func TestPickup(t *testing.T) {
 		{name: "two From", l: Letter{User: www, Recipients: []string{"bob@example.org"}}, message: "From: bob@example.org\nFrom: carol@example.org\n\nb", reply: "550 5.6.0"},
 		{name: "nobody", l: Letter{User: www, Header: true}, message: plain, reply: "554 5.5.1"},
 		{name: "unknown beside known", l: Letter{User: www, Recipients: []string{"bob@example.org", "nobody@example.org"}}, message: plain, reply: "550 5.1.1"},
+		{name: "too many recipients are not fewer later", l: Letter{User: www, Recipients: strings.Split(strings.Repeat("bob@example.org ", 1001), " ")}, message: plain, reply: "550 5.5.3"},
 		{name: "no address", l: Letter{User: www, Recipients: []string{"a@b@c"}}, message: plain, reply: "501 5.1.3"},
 		{name: "no sender", l: Letter{User: www, Sender: text("a@b@c"), Recipients: []string{"root"}}, message: plain, reply: "501 5.1.7"},
 		{name: "too big", l: Letter{User: www, Recipients: []string{"root"}}, message: "Subject: s\n\n" + strings.Repeat("x", 5000), reply: "552 5.3.4"},
