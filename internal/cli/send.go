@@ -118,6 +118,9 @@ func (o *sendOptions) send(p *program) error {
 		o.letter.Name = authorName()
 	}
 	text, err := readLetter(p.in, !o.dots)
+	if errors.Is(err, errLongLetter) {
+		return ended{hinted{err, "nothing was sent; send a link to where it lies"}, exDataErr}
+	}
 	if err != nil {
 		return ended{fmt.Errorf("read the message: %w", err), exTempFail}
 	}

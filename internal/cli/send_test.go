@@ -46,6 +46,8 @@ func TestParseSend(t *testing.T) {
 		"-f <> x y":                              "from= to=x,y dots",
 		"-r a@b -N never -Rhdrs -q30m -v -d0 -U": "from=a@b flush verbose dots",
 		"-bp":                                    "mode=p dots",
+		"-I":                                     "mode=i dots", // newaliases, of old
+		"-em -t":                                 "header dots",
 		"-bd -q15m":                              "mode=d flush dots",
 		"--data=d --config c --json --help":      "help json data=d config=c dots",
 		"-bm -O ErrorMode=m -C /etc/x -A c -G x": "to=x dots",

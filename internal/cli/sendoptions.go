@@ -61,11 +61,12 @@ func sendLetters() []sendLetter {
 			}
 			return nil
 		}},
+		{'I', nothing, "", "", func(o *sendOptions, _ string) error { return sendMode(o, "i") }},
 		{'A', value, "", "", ignore}, {'B', value, "", "", ignore}, {'C', value, "", "", ignore}, {'L', value, "", "", ignore},
 		{'N', value, "", "", ignore}, {'O', value, "", "", ignore}, {'R', value, "", "", ignore}, {'V', value, "", "", ignore},
-		{'X', value, "", "", ignore}, {'h', value, "", "", ignore}, {'p', value, "", "", ignore}, {'d', perhaps, "", "", ignore},
+		{'X', value, "", "", ignore}, {'e', value, "", "", ignore}, {'h', value, "", "", ignore}, {'p', value, "", "", ignore}, {'d', perhaps, "", "", ignore},
 		{'G', nothing, "", "", ignore}, {'U', nothing, "", "", ignore}, {'m', nothing, "", "", ignore}, {'n', nothing, "", "", ignore},
-		{'s', nothing, "", "", ignore},
+		{'s', nothing, "", "", ignore}, {'c', nothing, "", "", ignore}, {'x', nothing, "", "", ignore},
 	}
 }
 

@@ -21,7 +21,7 @@ const (
 	mostLetter = 1 << 30 // no server takes more: config's highest limit
 )
 
-var errLongLetter = errors.New("it is longer than any server takes")
+var errLongLetter = errors.New("the message is longer than any server takes")
 
 // readLetter reads a message to the end of r or, unless all of it is wanted, to
 // a line with a dot alone.
