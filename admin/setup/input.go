@@ -86,6 +86,23 @@ func meant(name string) string {
 	return "did you mean " + name + "?"
 }
 
+// readHostname reads what this machine is called: a name that a domain of the DNS
+// can hold, since others look it up and certificates are made for it.
+func readHostname(text string) (message.Domain, error) {
+	const form = "it has the form mail.example.org"
+	d, err := message.ParseDomain(text)
+	if err != nil || strings.Contains(text, "_") {
+		return "", mistake(form, "%q is not the name of a machine.", text)
+	}
+	if _, err := netip.ParseAddr(strings.Trim(text, "[]")); err == nil {
+		return "", mistake(form, "%q is the address of a machine, not its name.", text)
+	}
+	if !strings.Contains(string(d), ".") {
+		return "", mistake(form, "%q is one word, and the name that others know has a dot in it.", text)
+	}
+	return d, nil
+}
+
 // byItself tells the names that reach the operator without being anybody's.
 func byItself(local string) bool {
 	return slices.Contains([]string{"postmaster", "abuse", "mailer-daemon", "reports"}, local)

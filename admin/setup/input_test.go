@@ -75,3 +75,21 @@ func TestReadAddress(t *testing.T) {
 		}
 	}
 }
+
+// TestHostnameOfNoMachine: an address or one word is a name that nobody can look
+// up or certify.
+func TestHostnameOfNoMachine(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"Mail.Example.ORG.":   "mail.example.org",
+		"192.0.2.1":           `"192.0.2.1" is the address of a machine, not its name. | it has the form mail.example.org`,
+		"localhost":           `"localhost" is one word, and the name that others know has a dot in it. | it has the form mail.example.org`,
+		"https://mail.x.org/": `"https://mail.x.org/" is not the name of a machine. | it has the form mail.example.org`,
+		"ma_il.example.org":   `"ma_il.example.org" is not the name of a machine. | it has the form mail.example.org`,
+	} {
+		d, err := readHostname(text)
+		if got := said(string(d), err); got != want {
+			t.Errorf("%s: %s", text, got)
+		}
+	}
+}

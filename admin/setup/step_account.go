@@ -63,11 +63,8 @@ func serverStep() Step {
 			Help:    "A name in your domain; its reverse name at the machine's provider should be the same.",
 			Default: hostname,
 			Check: func(_ *Run, text string) (string, error) {
-				d, err := message.ParseDomain(text)
-				if err != nil {
-					return "", mistake("it has the form mail.example.org", "%q is not the name of a machine.", text)
-				}
-				return string(d), nil
+				d, err := readHostname(text)
+				return string(d), err
 			},
 		}},
 		Do: startServer,
