@@ -130,7 +130,9 @@ func (a *App) webDoor(name string, addrs []string, secure *tls.Config, fallback 
 func toHTTPS(w http.ResponseWriter, r *http.Request) {
 	host := r.Host
 	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
+		if host = h; strings.Contains(h, ":") {
+			host = "[" + h + "]"
+		}
 	}
 	if host == "" || strings.ContainsAny(host, "/\\@ ") {
 		http.Error(w, "no such page", http.StatusNotFound)

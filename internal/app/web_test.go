@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/smtp"
 	"os"
 	"strings"
@@ -317,5 +318,23 @@ func TestTakenWebPortKeepsMailGoing(t *testing.T) {
 	}
 	if len(a.Closed) != 1 || a.Closed[0].Name != "http" {
 		t.Errorf("%+v", a.Closed)
+	}
+}
+
+// TestRedirectOfAnIPv6Address: its brackets stay, or the browser reads a port.
+func TestRedirectOfAnIPv6Address(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"[2001:db8::25]":    "https://[2001:db8::25]/x?y",
+		"[2001:db8::25]:80": "https://[2001:db8::25]/x?y",
+		"example.org:8080":  "https://example.org/x?y",
+	} {
+		r := httptest.NewRequest(http.MethodGet, "/x?y", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		toHTTPS(w, r)
+		if got := w.Header().Get("Location"); got != want {
+			t.Errorf("%s leads to %s", host, got)
+		}
 	}
 }
