@@ -88,6 +88,7 @@ type Result struct {
 	Lines    []string        `json:"lines,omitempty"` // for a person
 	Findings []check.Finding `json:"findings,omitempty"`
 	Data     any             `json:"data,omitempty"` // for a program, and for walkers that show it their own way
+	Once     bool            `json:"-"`              // cannot be told again: it is told even when the person has left
 }
 
 // Event is told when a step begins (Ended is false) and when it has ended.

@@ -181,14 +181,15 @@ func addAccount(ctx context.Context, r *Run) (res Result, err error) {
 	}
 	if r.known {
 		r.progress.Account = r.address.String()
-		res.Lines = append(res.Lines, r.address.Unicode()+" is there already, with the password it has.")
+		res.Lines = append(res.Lines, r.address.Unicode()+" is there already, with the password it has; `mailstead account password "+r.address.Unicode()+"` gives it a new one.")
 		return res, nil
 	}
 	password := r.Answer("password")
 	if password == "" {
 		password = r.o.Password()
 	}
-	_, err = control.Call[control.Account](ctx, r.caller, "account.add", control.NewAccount{
+	// Whoever leaves now either gets no account or hears its password.
+	_, err = control.Call[control.Account](context.WithoutCancel(ctx), r.caller, "account.add", control.NewAccount{
 		Address: r.address.String(), Password: password, Operator: true,
 	})
 	if err != nil {
@@ -200,7 +201,7 @@ func addAccount(ctx context.Context, r *Run) (res Result, err error) {
 	r.known, r.progress.Account = true, r.address.String()
 	res.Lines = append(res.Lines, "The account "+r.address.Unicode()+" is ready.")
 	if r.Answer("password") == "" {
-		r.made = password
+		r.made, res.Once = password, true
 		res.Lines = append(res.Lines, "Its password, shown this once: "+password)
 		res.Data = map[string]string{"address": r.address.String(), "password": password}
 	}

@@ -56,7 +56,7 @@ func (r *Run) step(ctx context.Context, s Step) (ok, end bool, err error) {
 			began = time.Now()
 			res, err = s.Do(ctx, r)
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !(err == nil && res.Once) {
 			return false, false, context.Cause(ctx)
 		}
 		if errors.As(err, &trouble) && r.o.Ask != nil && try < tries {

@@ -305,6 +305,31 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestLeftWhileTheAccountIsMade: whoever presses Ctrl-C just then has the account,
+// and hears its password.
+func TestLeftWhileTheAccountIsMade(t *testing.T) {
+	t.Parallel()
+	w := newWalk(t, map[string]string{"domain": "example.org", "address": "you"})
+	ctx, leave := context.WithCancel(t.Context())
+	w.office.sick["account.add"] = func(in json.RawMessage) (any, error) {
+		leave()
+		return w.office.well("account.add", in)
+	}
+	r, err := New(w.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Walk(ctx); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if e := w.events["account"]; !strings.Contains(strings.Join(e.Lines, "\n"), "made-up") {
+		t.Errorf("an account with a password that nobody has heard: %+v", e)
+	}
+	if _, ok := w.events["dns"]; ok {
+		t.Error("it went on")
+	}
+}
+
 // TestDiskFull ends where nothing else can be done, and goes on there later.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
