@@ -17,7 +17,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"runtime/debug"
 	"strings"
 )
@@ -100,13 +99,18 @@ func parts(info *debug.BuildInfo) (list []*debug.Module) {
 
 // notices writes the licence files of all parts, each under its name.
 func notices(w io.Writer, info *debug.BuildInfo) error {
-	dirs := []struct{ name, dir string }{{"Go " + info.GoVersion, runtime.GOROOT()}}
+	type part struct{ name, dir string }
+	root, err := ask("env", "GOROOT")
+	if err != nil {
+		return err
+	}
+	dirs := []part{{"Go " + info.GoVersion, root}}
 	for _, m := range parts(info) {
-		out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", m.Path).Output()
+		dir, err := ask("list", "-m", "-f", "{{.Dir}}", m.Path)
 		if err != nil {
-			return fmt.Errorf("find %s: %w", m.Path, err)
+			return err
 		}
-		dirs = append(dirs, struct{ name, dir string }{m.Path + " " + m.Version, strings.TrimSpace(string(out))})
+		dirs = append(dirs, part{m.Path + " " + m.Version, dir})
 	}
 	fmt.Fprintln(w, "Mailstead is one program made of these parts. Their licences follow.")
 	for _, d := range dirs {
@@ -126,6 +130,15 @@ func notices(w io.Writer, info *debug.BuildInfo) error {
 		}
 	}
 	return nil
+}
+
+// ask runs the go command and gives the line that it answers.
+func ask(arguments ...string) (line string, err error) {
+	out, err := exec.Command("go", arguments...).Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w", strings.Join(arguments, " "), err)
+	}
+	return strings.TrimSpace(string(out)), nil
 }
 
 func licences(dir string) (files []string, err error) {
