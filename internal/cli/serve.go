@@ -48,6 +48,6 @@ func (c *serveCommand) Run(p *program) error {
 }
 
 // reckoned is memory that nobody touches and that so takes none. The collector
-// reckons with it and lets 2 MiB more lie about: the heap of this server is so
-// small that it was collected every fifty messages.
-func reckoned() []byte { return make([]byte, 4<<20) }
+// reckons with it and lets 1 MiB more lie about: the heap of this server is so
+// small that it was collected every few dozen messages.
+func reckoned() []byte { return make([]byte, 2<<20) }
